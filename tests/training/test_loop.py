@@ -157,7 +157,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(small_set, small_sett
 @pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_settings, ended_run, number):
+def test_an_interrupt_finishes_the_step_and_saves(
+    tmp_path, small_set, small_settings, ended_run, caplog, number
+):
     step = loop.Training._step
 
     def interrupting(self, *arguments):
@@ -177,6 +179,7 @@ def test_an_interrupt_finishes_the_step_and_saves(tmp_path, small_set, small_set
         signal.signal(number, before)
     assert sorted((run / "checkpoints").iterdir())[-1].name == "step-00000005.safetensors"
     train(*small_set, run, settings=small_settings(), device="cpu", resume=True)
+    assert "had ended before" not in caplog.text
     assert equal(tensors(run), tensors(ended_run))
 
 

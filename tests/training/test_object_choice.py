@@ -226,8 +226,12 @@ def test_a_model_that_learned_has_the_settings_and_training_again_keeps_them(
         "objects: smaller than 7 px left out, divided where they touch (markers above 0.8, blur 2 px); "
         "panoptic quality 0.500 on held-out pages; as in the paper 0.250" in caplog.text
     )
+    said = [record.message for record in caplog.records if record.message.startswith("objects:")]
+    caplog.clear()
     train(images, labels, tmp_path / "run", settings=settings, device="cpu", resume=True)
     assert len(calls) == 1
+    assert said == [record.message for record in caplog.records if record.message.startswith("objects:")]
+    assert "the training had ended before, at step" in caplog.text
     assert read_model_file(tmp_path / "run" / "model.safetensors").info == model.info
 
 
@@ -244,6 +248,7 @@ def test_a_least_size_that_few_objects_chose_is_said_to_be_so(
     model, data = SimpleNamespace(network=network), SimpleNamespace(validation=[])
     found = completion._with_objects(model, info, small_settings(), data, CPU)
     assert found.objects.smallest == 678
+    completion._say(found)
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert bool(warned) == bool(said)
     if said:

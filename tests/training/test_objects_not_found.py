@@ -32,15 +32,16 @@ def test_a_last_network_that_has_not_learned_any_more_is_said_and_recorded(tmp_p
         looks.append({"step": 8, "validation_learned": learned, "validation_why": ["AUC of guessing"]})
         log.write_text("".join(f"{json.dumps(line)}\n" for line in [*looks, {"step": 8, "loss": 0.5}]))
         caplog.clear()
-        return completion._with_last_look(info, log)
+        ended = completion._with_last_look(info, log)
+        completion._say(ended)
+        return ended
 
     assert end(True) is info
+    assert caplog.text == ""
     ended = end(False)
     assert ended.training["last_validation"] == {"step": 8, "why": ["AUC of guessing"]}
     assert "is of step 4, as the network of step 8 has not learned any more (AUC of guessing)" in caplog.text
-    caplog.clear()
     assert completion._with_last_look(ended, log) is ended
-    assert caplog.text == ""
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ _log = logging.getLogger("unet2015")
 def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, device: torch.device) -> None:
     """Store in a model what is chosen once, for the network that is kept, and that its training has ended.
 
-    What it has already stays.
+    What it has already stays. What is worth knowing of it is said, also of a training that had ended before.
 
     Parameters
     ----------
@@ -49,24 +49,17 @@ def complete_model(path: Path, settings: TrainingSettings, data: TrainingSet, de
         info = _with_objects(model, info, settings, data, device)
     if info != model.info:
         save_model(path, model.network, info)
+    _say(info)
 
 
 def _with_last_look(info: ModelInfo, log: Path) -> ModelInfo:
-    """Say and record that the last network, after that of the model, had learned nothing any more."""
+    """Record that the last network, after that of the model, had learned nothing any more."""
     looks = [line for line in read_log(log) if "validation_learned" in line]
     if not looks or not info.learned or looks[-1]["validation_learned"] is not False:
         return info
-    step, why = looks[-1]["step"], list(looks[-1].get("validation_why", ()))
-    found, kept = {"step": step, "why": why}, info.training.get("step")
-    if step == kept or info.training.get(LAST_LOOK) == found:
+    found = {"step": looks[-1]["step"], "why": list(looks[-1].get("validation_why", ()))}
+    if found["step"] == info.training.get("step") or info.training.get(LAST_LOOK) == found:
         return info
-    _log.warning(
-        "the model that is kept is of step %s, as the network of step %s has not learned any more (%s); look "
-        "at results of this model with care",
-        kept,
-        step,
-        "; ".join(why),
-    )
     return info.model_copy(update={"training": info.training | {LAST_LOOK: found}})
 
 
@@ -82,22 +75,35 @@ def _with_objects(
     measured = measure_objects(model.network, pages, threshold, objects, device, tile)
     if measured is None:
         return info
-    quality, plain = measured["panoptic_quality"], measured["plain"]
-    before = "" if objects == ObjectSettings() else f"; as in the paper {plain:.3f}"
-    of_parts = OF_PARTS if measured["truth"] == PARTS else ""
+    training = info.training | {"objects": measured | {"chosen_on": compared}}
+    return info.model_copy(update={"objects": objects, "training": training})
+
+
+def _say(info: ModelInfo) -> None:
+    """Say what a finished model is to be used with."""
+    if (last := info.training.get(LAST_LOOK)) is not None:
+        _log.warning(
+            "the model that is kept is of step %s, as the network of step %s has not learned any more (%s); look "
+            "at results of this model with care",
+            info.training.get("step"),
+            last["step"],
+            "; ".join(last["why"]),
+        )
+    measured, objects = info.training.get("objects"), info.objects
+    if measured is None or objects is None:
+        return
     _log.info(
         "objects: %s; panoptic quality %.3f on held-out pages%s%s",
         objects.describe(),
-        quality,
-        of_parts,
-        before,
+        measured["panoptic_quality"],
+        OF_PARTS if measured.get("truth") == PARTS else "",
+        "" if objects == ObjectSettings() else f"; as in the paper {measured['plain']:.3f}",
     )
-    if objects.smallest and compared["true"] < FEW_OBJECTS:
+    true = measured.get("chosen_on", measured)["true"]  # models made before hold one count
+    if objects.smallest and true < FEW_OBJECTS:
         _log.warning(
             "objects: the least size of %d px was chosen by %s alone; in use smaller ones are left out, also "
             "those that have shrunk: hold out more pages, or give `segment` a smaller one where such may be",
             objects.smallest,
-            counted(compared["true"], "object"),
+            counted(true, "object"),
         )
-    training = info.training | {"objects": measured | {"chosen_on": compared}}
-    return info.model_copy(update={"objects": objects, "training": training})

@@ -148,6 +148,16 @@ class Course(DeviceDescent):
             good = is_good_model(self.model_path, self.state, self.data.axes)
             self.state.best = self.state.best if good else {}
 
+    def _say_if_ended(self) -> None:
+        """Say of a training that was resumed after its last step that it had ended, and with what."""
+        last = self.done >= self.settings.optimisation.steps or self._waited_enough()
+        if not self.writes or not last or not self.state.best:
+            return
+        best = self.state.best
+        words = "%s: the training had ended before, at step %d; its model is of step %s: %s"
+        found = Validation.from_dict(best).describe()
+        _log.info(words, self.folder, self.state.step, best["step"], found)
+
     def _save(self, log: TrainingLog | SilentLog) -> None:
         self._settle()
         log.sync()

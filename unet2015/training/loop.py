@@ -186,6 +186,7 @@ class Training(Course):
             run_folder.tidy(self.folder)
         if resume:
             self._restore()
+            self._say_if_ended()
         self.group.check_same("checkpoint", [self.state.seed, self.state.step])
         if self.writes:
             write_json(self.folder / SETTINGS, self.state.settings, run_folder.settings_guard)
