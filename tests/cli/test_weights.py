@@ -57,7 +57,9 @@ def test_what_cannot_be(cli, refused, instances, monkeypatch, options, status, w
 
 def test_a_mask_of_cells(cli, data, tmp_path):
     tifffile.imwrite(data / "mask.tif", np.kron([[0, 255, 0, 9]], np.ones((8, 8))).astype(np.uint8))
-    assert cli("weights", data / "mask.tif", "-o", tmp_path / "w.tif", "--label-kind", "mask").status == 0
+    ended = cli("weights", data / "mask.tif", "-o", tmp_path / "w.tif", "--label-kind", "mask")
+    assert ended.status == 0
+    assert f"{data / 'mask.tif'}: has 2 different values beside 0 (9, 255), all read as cells" in ended.err
     page = tifffile.imread(data / "mask.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "w.tif"), weight_map(page, kind="mask"))
     np.testing.assert_array_equal(weight_map(page > 0), weight_map(page, kind="mask"))

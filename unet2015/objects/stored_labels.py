@@ -34,10 +34,12 @@ class StoredLabels:
 
     def __init__(self, image: Image, progress: Progress = nobody) -> None:
         if image.channels != 1 or image.dtype.kind not in "ui":
-            about_channels = no_channels_in_labels(image.axes) if image.channels != 1 else ""
+            about = no_channels_in_labels(image.axes) if image.channels != 1 else ""
+            if image.channels == 1 and image.dtype.kind == "b":
+                about = "; it is a mask: number its objects first, with unet2015 label"
             raise ImageValueError(
                 f"{image.name}: expected instance labels, one channel of integers, but it has "
-                f"{image.channels} of {image.dtype}{labels_inside(image.path) or about_channels}"
+                f"{image.channels} of {image.dtype}{labels_inside(image.path) or about}"
             )
         self._image, self._progress = image, progress
         self.pages, self.height, self.width = image.pages, image.height, image.width

@@ -14,6 +14,7 @@ from unet2015.metrics.far_numbers import FarNumber, far_numbers
 from unet2015.metrics.several_pieces import owners_of_parts
 from unet2015.settings import LabelKind, LabelSettings
 from unet2015.training.checks.annotated import file_notes, ignored_cell, not_annotated
+from unet2015.training.checks.masks import numbered_cells
 from unet2015.training.checks.outlines import Outlines
 from unet2015.training.labels import (
     IGNORED,
@@ -167,7 +168,8 @@ def doubts(labels: Labels, name: str, kind: LabelKind, ignore: int | None) -> li
     classes = IGNORED if kind == "classes" else 2
     settings = LabelSettings(kind=kind, ignore=ignore, separation_border=False, classes=classes)
     found = inspect_labels(labels, settings, name)
-    return [*found.problems, *found.notes]
+    said = numbered_cells(labels, ignore) if kind == "mask" else ""
+    return [*found.problems, *found.notes, *([f"{name}: {said}"] if said else [])]
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,18 @@ def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterat
         )
 
 
+def numbered_cells(labels: Labels, ignore: int | None) -> str:
+    """Say if a mask has several values beside 0, which may be the numbers of cells; else nothing."""
+    inside = sorted(set(np.unique(labels).tolist()) - {0, ignore})
+    if len(inside) <= 1:
+        return ""
+    return f"has {_values(inside)}, all read as cells; instance labels need --label-kind instances"
+
+
+def _values(inside: Sequence[int]) -> str:
+    return f"{len(inside)} different values beside 0 ({listed(inside)})"
+
+
 def _like_image(labels: Labels, ignore: int | None) -> bool:
     """Whether most pixels are neither near the lowest nor near the highest value, as in no mask."""
     values = labels if ignore is None else labels[labels != ignore]
@@ -100,8 +112,8 @@ def _of_blurred(many: str, inside: Sequence[int], cells: str, settings: LabelSet
     if settings.threshold is not None:
         return f"{many}; those from {settings.threshold} on are read as {cells}"
     return (
-        f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; instance "
-        f"labels need --label-kind instances. If the mask is blurred, its {cells} grow by that: {many}; "
+        f"has {_values(inside)}, all read as {cells}; instance labels need --label-kind instances. If the "
+        f"mask is blurred, its {cells} grow by that: {many}; "
         f"--label-threshold {(inside[-1] + 1) // 2} takes those from half on"
     )
 
@@ -114,6 +126,6 @@ def _of_few(many: str, inside: Sequence[int], cells: str, settings: LabelSetting
         instead = f"{ignore}, without --label-threshold" if mark else ignore
         return f"{many}, and those from {settings.threshold} on are read as {cells}; {instead}"
     return (
-        f"has {len(inside)} different values beside 0 ({listed(inside)}), all read as {cells}; {ignore}; "
+        f"has {_values(inside)}, all read as {cells}; {ignore}; "
         "class maps need --label-kind classes, instance labels --label-kind instances"
     )
