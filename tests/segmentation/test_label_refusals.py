@@ -144,5 +144,5 @@ def test_intensities_that_are_no_numbers_are_refused_where_objects_are(tmp_path,
 
 def test_a_mask_of_one_bit_is_not_measured_and_says_what_numbers_its_objects(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", MASK > 0, photometric="minisblack")
-    (result,) = measure_files([tmp_path / "m.tif"], tmp_path / "o")
+    (result,) = measure_files(tmp_path / "m.tif", tmp_path / "o")
     assert "it is a mask: number its objects first, with unet2015 label" in str(result.error)

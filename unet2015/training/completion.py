@@ -83,8 +83,8 @@ def _say(info: ModelInfo) -> None:
     """Say what a finished model is to be used with."""
     if (last := info.training.get(LAST_LOOK)) is not None:
         _log.warning(
-            "the model that is kept is of step %s, as the network of step %s has not learned any more (%s); look "
-            "at results of this model with care",
+            "the model that is kept is of step %s, as the network of step %s has not learned any more (%s); "
+            "look at results of this model with care",
             info.training.get("step"),
             last["step"],
             "; ".join(last["why"]),
