@@ -142,6 +142,18 @@ def test_intensities_that_are_no_numbers_are_refused_where_objects_are(tmp_path,
     assert f"{tmp_path / 'i.tif'}: page 0: 1 pixels of objects" in str(result.error)
 
 
+@pytest.mark.parametrize("lowest", [1.7976931348623157e308, -1.7976931348623157e308, 1e306])
+def test_intensities_whose_sums_are_infinite_are_refused_where_objects_are(tmp_path, lowest):
+    image = np.ones((20, 30))
+    tifffile.imwrite(tmp_path / "a.tif", MASK.astype(np.uint8), photometric="minisblack")
+    for row, refused in ((0, False), (4, True)):
+        image[row, 4] = lowest
+        tifffile.imwrite(tmp_path / "i.tif", image, photometric="minisblack")
+        (result,) = measure_files(tmp_path / "a.tif", tmp_path / "o", tmp_path / "i.tif")
+        assert (result.error is not None) == refused
+    assert f"{tmp_path / 'i.tif'}: page 0: expected intensities whose sums" in str(result.error)
+
+
 def test_a_mask_of_one_bit_is_not_measured_and_says_what_numbers_its_objects(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", MASK > 0, photometric="minisblack")
     (result,) = measure_files(tmp_path / "m.tif", tmp_path / "o")

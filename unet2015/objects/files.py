@@ -53,7 +53,8 @@ class Intensities:
     def read_exact(self, inside: NDArray[np.bool_], page: int, *region: int) -> list[NDArray[Any]]:
         """Return what `read` returns; raise `ImageValueError` if pixels of objects cannot be measured.
 
-        These are NaN or infinite, or whole numbers that double precision would round.
+        These are NaN or infinite, whole numbers that double precision would round, or so large that sums
+        would be infinite.
         """
         planes = self.read(page, *region)
         beyond = next((ends for plane in planes if (ends := inexact(plane, inside))), None)
@@ -70,7 +71,21 @@ class Intensities:
                     f"{self.image.name}: page {page}: {bad} pixels of objects, from row {region[0]} on, are "
                     "NaN or infinite; replace them, or measure shapes alone"
                 )
+            self._check_sums(planes, inside, page, region[0])
         return planes
+
+    def _check_sums(
+        self, planes: Sequence[NDArray[Any]], inside: NDArray[np.bool_], page: int, row: int
+    ) -> None:
+        """Raise `ImageValueError` if the sum of a page's pixels of objects might be no number any more."""
+        most = float(np.finfo(np.float64).max) / (self.image.height * self.image.width)
+        for plane in planes:
+            if (far := np.abs(plane[inside], dtype=np.float64)).size and (largest := float(far.max())) > most:
+                raise ImageValueError(
+                    f"{self.image.name}: page {page}: expected intensities whose sums double precision "
+                    f"holds, up to {most:.3g}, but among pixels of objects, from row {row} on, is one of "
+                    f"{largest:.6g}; if it marks what was not measured, replace it, or measure shapes alone"
+                )
 
 
 def measure_labels(
