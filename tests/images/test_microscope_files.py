@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.images import microscope_files
 from tests.images.microscope_files import (
     NAMES,
     SCALE,
@@ -265,6 +266,17 @@ def test_without_calibration_there_is_no_pixel_size(tmp_path):
     write_nd2(tmp_path / "a.nd2", [pixels((1, 1, 1, 5, 6))], calibrated=False)
     with open_image(tmp_path / "a.nd2") as image:
         assert image.calibration.pixel_size_x is None
+
+
+def test_pixels_of_half_a_metre_are_no_calibration(path, monkeypatch):
+    """As where metres were written for micrometres."""
+    monkeypatch.setattr(microscope_files, "SCALE", (5e5, 5e5, 2.0))
+    write(path, [pixels((1, 2, 1, 5, 6))])
+    with open_image(path) as image:
+        assert (image.calibration.pixel_size_y, image.calibration.pixel_size_x) == (None, None)
+        assert image.calibration.z_spacing == pytest.approx(2)
+        (note,) = image.notes
+    assert note == "the file says that a pixel is 500000 µm wide: taken as no calibration"
 
 
 def test_large_planes_count_as_memory_before_they_are_read(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Private tags of microscopes: what they give is read, and what is not read is said."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,30 @@ def test_an_ion_beam_of_fei(tmp_path):
     flavours.fei(tmp_path / "a.tif", 34680, text)
     found = facts(tmp_path / "a.tif")[1]
     assert (found.pixel_size_x, found.pixel_size_y) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("maker", "write", "said"),
+    [
+        (
+            "FEI",
+            partial(flavours.fei, code=34682, text="[Scan]\r\nPixelWidth=0.5\r\nPixelHeight=0.5\r\n"),
+            "500000",
+        ),
+        (
+            "Zeiss SEM",
+            partial(flavours.zeiss_sem, text="AP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 25 mm\r\n"),
+            "25000",
+        ),
+        ("Gatan", partial(flavours.gatan, unit="m"), "2.5e+08 µm"),
+    ],
+)
+def test_pixels_of_a_centimetre_and_more_are_no_calibration(tmp_path, maker, write, said):
+    write(tmp_path / "a.tif")
+    _, found, notes, _ = facts(tmp_path / "a.tif")
+    assert (found.pixel_size_x, found.pixel_size_y) == (None, None)
+    assert f"{maker} says that a pixel is {said}" in notes
+    assert "taken as no calibration" in notes
 
 
 def test_reciprocal_lengths_are_no_pixel_size(tmp_path):

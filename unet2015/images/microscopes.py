@@ -7,6 +7,7 @@ from typing import Any
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared, possible_bits
 from unet2015.images.makers import MAKERS, UNREAD, Found
+from unet2015.images.resolution import believed
 from unet2015.wording import listed
 
 _LSM_BYTES = 2**32
@@ -58,7 +59,8 @@ def refine(declared: Declared, pages: list[Any], name: str) -> Declared:
 
 def _with(declared: Declared, found: Found, directories: int, maker: str) -> Declared:
     """Return `declared` with what a maker's tags give."""
-    calibration, notes = found.calibration(), found.notes
+    calibration, doubts = believed(found.calibration(), screens=False, by=maker)
+    notes = (*found.notes, *doubts)
     if calibration.pixel_size_x is None:
         interval, unit = calibration.time_interval, calibration.time_unit
         calibration = declared.calibration

@@ -17,6 +17,7 @@ from unet2015.errors import ImageReadError, ImageValueError, UNet2015Error
 from unet2015.images.axes import UNCALIBRATED, Calibration, plain_names
 from unet2015.images.declared import Declared
 from unet2015.images.image import Image, ImageHeader
+from unet2015.images.resolution import believed
 from unet2015.wording import listed
 
 _NAMED = 40
@@ -90,6 +91,7 @@ class SceneImage(Image):
         long = [axis for axis in there if sizes[axis] > 1]
         kept = next((some for some in (there, long) if len(some) == len(named.lead)), ())
         self._axis_of = dict(zip(named.lead, kept, strict=False))
+        calibration, doubts = believed(scene.calibration, screens=False, by="the file")
         tail = {"Y": scene.height, "X": scene.width, "C": scene.samples}
         super().__init__(
             ImageHeader(
@@ -100,8 +102,8 @@ class SceneImage(Image):
                 axes_source="--axes" if axes else "file",
                 path=path,
                 kind="ome",
-                calibration=scene.calibration,
-                notes=(*scene.notes, *named.notes),
+                calibration=calibration,
+                notes=(*scene.notes, *named.notes, *doubts),
                 labels=labels,
                 significant_bits=scene.significant_bits,
                 channel_names=() if axes else scene.channel_names,
