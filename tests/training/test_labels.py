@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from unet2015.errors import LabelError
 from unet2015.settings import LabelSettings
+from unet2015.training.checks.annotated import file_notes
 from unet2015.training.labels import (
     IGNORED,
     balanced_weights,
@@ -218,6 +219,18 @@ def test_the_advice_for_values_beyond_the_classes_fits_them():
         with pytest.raises(LabelError, match=helps) as raised:
             make_targets(np.array([values], np.uint8), settings, "a.tif")
         assert not harms or harms not in str(raised.value)
+
+
+def test_a_background_of_minus_one_gets_advice_that_can_be_followed():
+    page = np.full((9, 9), -1, np.int16)
+    page[2:5, 2:5] = 1
+    with pytest.raises(LabelError, match="if it is the background, save that as 0"):
+        make_targets(page, LabelSettings(), "a.tif")
+    settings = LabelSettings(ignore=-1)
+    notes = [*file_notes(page, np.array([[0, 9]]), settings, "a.tif")]
+    assert notes[0].endswith(
+        "if -1 means background, leave out --ignore -1, and save it as a number from 0 on"
+    )
 
 
 @pytest.mark.parametrize("page", [np.eye(9, dtype=bool), np.eye(9, dtype=np.uint8) * 255])

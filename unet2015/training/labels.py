@@ -89,7 +89,7 @@ def _without_border(labels: Labels, settings: LabelSettings, name: str, numbered
     if values.min() < 0:
         raise LabelError(
             f"{name}: labels must not be negative, but {values.min()} is among them; if it marks pixels "
-            f"that are not annotated, set ignore = {values.min()}"
+            f"that are not annotated, set ignore = {values.min()}; if it is the background, save that as 0"
         )
     if settings.kind == "instances":
         cells = _instances(values, name, numbered)

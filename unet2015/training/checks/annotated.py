@@ -46,7 +46,7 @@ def rest_ignored(settings: LabelSettings, left: int) -> str:
     ignore = settings.ignore
     return (
         f"all other pixels have the ignore value {ignore}, and are left out: if {ignore} {meant}, leave out "
-        f"--ignore {ignore}"
+        f"--ignore {ignore}{', and save it as a number from 0 on' * (ignore is not None and ignore < 0)}"
     )
 
 
