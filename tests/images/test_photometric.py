@@ -1,10 +1,13 @@
 """What the photometric tag says of pixels, and pixels of few bits."""
 
+import struct
+
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image as Pillow
 
+from unet2015.errors import ImageReadError
 from unet2015.images.mapping import intensity_scale
 from unet2015.images.reader import open_image, read_pages
 from unet2015.settings import Mapping
@@ -133,6 +136,20 @@ def test_colours_that_are_no_intensities_are_said(tmp_path, code):
     assert read(path)[1] == "", "its YCbCr is decoded to RGB"
 
 
+def test_jpeg_2000_of_aperio_says_that_it_is_ycbcr(tmp_path):
+    path, array = tmp_path / "a.svs.tif", np.full((16, 16, 3), (92, 126, 121), np.uint8)
+    tifffile.imwrite(path, array, photometric="rgb", metadata=None, compression="jpeg2000")
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags[259].overwrite(33003)
+    with open_image(path) as image:
+        assert image.read(0, 0, 1, 0, 1).ravel().tolist() == [92, 126, 121]
+        assert "its pixels are YCbCr, not gray or RGB; the samples are read as they are" in image.notes
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags[262].overwrite(6)
+    with pytest.raises(ImageReadError, match=r"are not supported: .* save a copy without compression"):
+        read(path)
+
+
 def test_each_page_says_for_itself(tmp_path):
     array = pixels("uint8")
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
@@ -162,3 +179,18 @@ def test_an_odd_orientation_refuses_nothing(tmp_path, value, kind):
     found, notes = read(tmp_path / "a.tif")
     np.testing.assert_array_equal(found, array)
     assert notes == ""
+
+
+def test_without_an_interpretation_values_are_as_they_are_stored(tmp_path):
+    """As ImageJ has them, and libtiff guesses."""
+    array, path = np.arange(48, dtype=np.uint8).reshape(6, 8), tmp_path / "a.tif"
+    tifffile.imwrite(path, array, photometric="miniswhite", metadata=None)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.read(0, 0, 6, 0, 8)[0], 255 - array)
+    entry = [struct.pack("<HHI", code, 3, 1) for code in (262, 261)]
+    data = path.read_bytes()
+    assert entry[0] in data
+    path.write_bytes(data.replace(*entry))
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.read(0, 0, 6, 0, 8)[0], array)
+        assert "it does not say whether 0 is black or white; the values are read as they are" in image.notes

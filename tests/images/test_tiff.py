@@ -1,7 +1,6 @@
 """Every flavour of TIFF that is read: pixels, axes, calibration, and how little is decoded."""
 
 import itertools
-import struct
 import tempfile
 import threading
 from pathlib import Path
@@ -488,18 +487,3 @@ def test_colour_planes_of_several_channels_in_an_imagej_hyperstack(tmp_path, cha
         assert (image.pages, image.channels) == (2, 3 * channels)
         found = np.stack([image.read(page, 0, 6, 0, 7) for page in range(2)])
     np.testing.assert_array_equal(found, np.moveaxis(array, -1, 2).reshape(2, 3 * channels, 6, 7))
-
-
-@pytest.mark.parametrize("tile", [None, (16, 16)])
-@pytest.mark.parametrize("predictor", [2, 3])
-def test_a_predictor_without_compression_is_ignored_as_by_libtiff(tmp_path, tile, predictor):
-    array, path = pixels((20, 24), "uint8"), tmp_path / "a.tif"
-    tags = [(65100, 3, 1, predictor)]  # tifffile does not write 317 here
-    tifffile.imwrite(path, array, tile=tile, photometric="minisblack", extratags=tags, metadata=None)
-    entry = [struct.pack("<HHI", code, 3, 1) for code in (65100, 317)]
-    path.write_bytes(path.read_bytes().replace(*entry))
-    with tifffile.TiffFile(path) as tif:
-        assert tif.pages[0].tags[317].value == predictor
-    with open_image(path) as image:
-        np.testing.assert_array_equal(image.read(0, 0, 20, 0, 24)[0], array)
-        assert "Predictor is ignored" in image.notes[0]

@@ -17,6 +17,7 @@ import tifffile
 from unet2015.errors import ImageReadError
 from unet2015.images.descriptions import read_descriptions
 from unet2015.images.ome_metadata import is_ome
+from unet2015.images.predictors import predictor_notes
 from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
 from unet2015.images.unused_pages import describe_inside, without_unused
@@ -118,9 +119,7 @@ def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
     found = Directories(tif, name)
     places = array("Q", _chain(tif, name))  # all are counted before the first is read
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
-    notes: tuple[str, ...] = ()
-    if pages[0].compression == 1 and pages[0].tags.valueof(317, 1) != 1:
-        notes = ("its tag Predictor is ignored, as the pixels are not compressed; some programs obey it",)
+    notes = tuple(predictor_notes(pages))
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
         return pages, notes + describe_inside(pages[0], name)
     kept, more = without_unused(pages)

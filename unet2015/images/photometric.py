@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 _WHITE_IS_ZERO, _YCBCR, _ORIENTATION = 0, 6, 274
+_INTERPRETATION = 262
 _JPEG = (6, 7, 34892)  # its decoder makes RGB of YCbCr
+_APERIO = 33003
+"""JPEG 2000 of YCbCr in slides of Aperio, whatever the tag says (``openslide-vendor-aperio.c``)."""
 _OTHERS = {
     4: "a transparency mask",
     5: "CMYK",
@@ -36,12 +39,14 @@ def is_inverted(page: Any, *, imagej: bool, labels: bool) -> tuple[bool, tuple[s
         notes = (
             f"its tags say that the image is to be turned (Orientation {turned}); it is read as it is stored",
         )
-    photometric = int(page.photometric)
+    photometric = _YCBCR if page.compression == _APERIO else int(page.photometric)
     if photometric in _OTHERS and not (photometric == _YCBCR and page.compression in _JPEG):
         what = _OTHERS[photometric]
         return False, (*notes, f"its pixels are {what}, not gray or RGB; the samples are read as they are")
     if photometric != _WHITE_IS_ZERO or page.dtype is None:
         return False, notes
+    if page.tags.valueof(_INTERPRETATION) is None:
+        return False, (*notes, "it does not say whether 0 is black or white; the values are read as they are")
     if labels:
         return False, (*notes, "its tags say that 0 is white; labels are read as they are")
     if imagej:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
+from unet2015.images.predictors import splits_bytes
 
 NO_ALPHA = (
     "save a copy without alpha, for example with ImageMagick: magick IN -alpha off OUT (see with unet2015 "
@@ -100,6 +101,11 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
         problem = (
             f"the header is damaged: page {page.index} has a compression for pixels of one bit, and "
             f"{page.bitspersample} bits; copy it again"
+        )
+    elif splits_bytes(page):
+        problem = (
+            f"differences between pixels of {page.bitspersample} bits (tag Predictor) are not supported; "
+            "save a copy of the same values without them, or with 8 or 16 bits"
         )
     elif page.photometric == PALETTE and not indices and page.colormap is None:
         problem = "its pixels are indices of a colour palette that is not there; copy it again"

@@ -264,6 +264,11 @@ class TiffImage(Image):
             segment = decode(data)
             if int(plane.page.compression) == _JPEG and strip_ends_early(data, segment, decode):
                 raise ValueError("its data end before its last pixel")
+        except NotImplementedError as error:
+            raise ImageReadError(
+                f"{self.name}: page {plane.page.index}: its strips or tiles are not supported: "
+                f"{reason(error)}; save a copy without compression, or with another one"
+            ) from error
         except Exception as error:  # what a codec raises on damaged data depends on the codec
             raise ImageReadError(
                 f"{self.name}: page {plane.page.index}: strip or tile {index} cannot be decoded: "
