@@ -172,9 +172,23 @@ def file_path(value: Any, name: str) -> Path:
 
 
 _TABLES = {".csv", ".parquet", ".tsv", ".txt", ".json", ".geojson", ".xls", ".xlsx", ".ods", ".html", ".pdf"}
-_IMAGES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".zarr", ".lif", ".nd2", ".czi", ".npy"}
-_OTHERS = {".zip", ".npz", ".h5", ".safetensors", ".pt", ".pth", ".onnx", ".toml", ".yaml", ".xml", ".docx"}
-_FILE_ENDINGS = _TABLES | _IMAGES | _OTHERS
+_IMAGES = {".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".zarr"}
+_MICROSCOPES = {".lif", ".nd2", ".czi", ".svs", ".ndpi"}
+_OTHERS = {
+    ".zip",
+    ".npy",
+    ".npz",
+    ".h5",
+    ".safetensors",
+    ".pt",
+    ".pth",
+    ".onnx",
+    ".toml",
+    ".yaml",
+    ".xml",
+    ".docx",
+}
+_FILE_ENDINGS = _TABLES | _IMAGES | _MICROSCOPES | _OTHERS
 
 
 def no_file_name(folder: Path, wanted: str) -> Path:

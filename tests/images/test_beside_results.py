@@ -249,3 +249,15 @@ def test_results_are_known_by_their_names_beside_images(tmp_path: Path) -> None:
         name: image for name, image in names.items() if image is not None
     }
     assert results_beside_images([tmp_path / "x" / "a.tif", tmp_path / "y" / "a.classes.tif"]) == {}
+
+
+def test_a_circle_of_links_among_the_images_is_the_failure_of_no_label(tmp_path):
+    for name in ("t0.tif", "labels.tif"):
+        tifffile.imwrite(tmp_path / name, np.zeros((4, 5), np.uint8), photometric="minisblack")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "t0.tif").rename(folder / "t0.tif")
+    (folder / "a.tif").symlink_to("b")
+    (folder / "b").symlink_to("a.tif")
+    found = partners_of({tmp_path / "t0.labels.tif": "t0"}, folder)
+    assert list(found.values()) == [folder / "t0.tif"]

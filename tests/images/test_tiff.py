@@ -11,7 +11,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unet2015.errors import AxesError
+from unet2015.errors import AxesError, ImageReadError
 from unet2015.images.axes import Calibration
 from unet2015.images.reader import open_image, read_pages
 from unet2015.images.tiff import TiffImage
@@ -487,3 +487,11 @@ def test_colour_planes_of_several_channels_in_an_imagej_hyperstack(tmp_path, cha
         assert (image.pages, image.channels) == (2, 3 * channels)
         found = np.stack([image.read(page, 0, 6, 0, 7) for page in range(2)])
     np.testing.assert_array_equal(found, np.moveaxis(array, -1, 2).reshape(2, 3 * channels, 6, 7))
+
+
+def test_pages_whose_samples_lie_apart_and_together_are_told_apart(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(np.zeros((8, 9, 3), np.uint8), photometric="rgb", metadata=None)
+        tif.write(np.zeros((3, 8, 9), np.uint8), photometric="rgb", planarconfig="separate", metadata=None)
+    with pytest.raises(ImageReadError, match=r"bits, 3 samples together and .* bits, 3 samples apart"):
+        open_image(tmp_path / "a.tif")

@@ -91,13 +91,19 @@ def planes_of(declared: Declared, pages: list[Any], size: int, name: str) -> lis
         return planes
     keys = {page_key(page): page for page in unlike(used)}
     if len(keys) > 1:
-        kinds = " and ".join(
-            f"{p.imagelength} x {p.imagewidth} {p.dtype} of {p.bitspersample} bits" for p in keys.values()
-        )
+        kinds = " and ".join(map(_kind, keys.values()))
         raise ImageReadError(
             f"{name}: expected pages of one size and type, but it has {kinds}; split the file"
         )
     return make_planes(used, size, name)
+
+
+def _kind(page: Any) -> str:
+    """Say of a page what all pages of an image must share."""
+    said = f"{page.imagelength} x {page.imagewidth} {page.dtype} of {page.bitspersample} bits"
+    if page.samplesperpixel == 1:
+        return said
+    return f"{said}, {page.samplesperpixel} samples {'apart' if page.planarconfig == 2 else 'together'}"
 
 
 def _other_number(declared: Declared, held: int) -> str:

@@ -119,9 +119,9 @@ def partners_of(files: Mapping[Path, str], images: str | Path | None) -> dict[Pa
     """
     if images is None:
         return dict.fromkeys(files)
-    own = {path.resolve() for path in files}  # labels may lie beside their images
+    own = set(map(os.path.realpath, files))  # labels may lie beside their images
     found = named_files(images)
-    others = {path: found[path] for path in without_results([*found]) if path.resolve() not in own}
+    others = {path: found[path] for path in without_results([*found]) if os.path.realpath(path) not in own}
     by_name: dict[Path, Path] = {}
     failure = None
     try:
