@@ -24,9 +24,8 @@ from unet2015.metrics.partial_truth import (
     check_labels,
     files_with,
     ignored_number,
-    is_nowhere,
     no_object_left,
-    on_background,
+    notes_on_ignored,
 )
 from unet2015.metrics.several_pieces import describe_pieces, several_pieces
 from unet2015.wording import listed
@@ -142,10 +141,8 @@ class ObjectEvaluation:
         doubts = [(f"{page.truth} page {page.page}", page.measured.doubt) for page in pages]
         if doubt := first_of_pages([(place, text) for place, text in doubts if text]):
             yield f"the truth: {doubt}"
-        if self.ignore is not None and not any(page.measured.ignored for page in pages):
-            yield f"the truth: {is_nowhere(self.ignore)}"
-        elif self.ignore is not None and (said := on_background(self.ignore)):
-            yield f"the truth: {said}"
+        ignored = any(page.measured.ignored for page in pages)
+        yield from (f"the truth: {said}" for said in notes_on_ignored(self.ignore, ignored, objects=True))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures, if a page could be compared, and what was compared."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,32 @@ def ignored_number(labels: NDArray[Any], ignore: int) -> str | None:
     )
 
 
-def is_nowhere(ignore: int) -> str:
-    """Say that the truth does not have the value that is ignored."""
-    return f"no pixel has the value {ignore}, that of --ignore"
+def notes_on_ignored(ignore: int | None, found: bool, *, objects: bool) -> Iterator[str]:
+    """Say that the truth does not have the value that is ignored, or what it means that this is 0.
+
+    Parameters
+    ----------
+    ignore : int or None
+        The value; where none is ignored, nothing is said.
+    found : bool
+        Whether a pixel of the truth has it.
+    objects : bool
+        Whether 0 is the background of objects, else a class as others.
+    """
+    if ignore is None:
+        return
+    if not found:
+        yield f"no pixel has the value {ignore}, that of --ignore"
+    elif ignore == 0 and objects:
+        yield (
+            "0, the value of --ignore, is the background: what was found there, such as false objects, does "
+            "not count; leave out --ignore 0, or give what nobody annotated a number of its own"
+        )
+    elif ignore == 0:
+        yield (
+            "the pixels of 0, the value of --ignore, are left out, so that whatever was found there does not "
+            "count as false; if 0 is the background, leave out --ignore 0"
+        )
 
 
 def files_with(paths: Iterable[Path]) -> str:
@@ -80,23 +103,3 @@ def one_class_left(ignore: int, having: Sequence[Path], truth: object, left: int
 def no_object_left(ignore: int) -> str:
     """Say what to do where no object is left, as all that is not 0 is ignored."""
     return f"if these are objects, leave out --ignore {ignore}"
-
-
-def on_background(ignore: int) -> str | None:
-    """Say what it means that the background of objects is ignored; None where another number is."""
-    if ignore:
-        return None
-    return (
-        "0, the value of --ignore, is the background: what was found there, such as false objects, does not "
-        "count; leave out --ignore 0, or give what nobody annotated a number of its own"
-    )
-
-
-def zero_left_out(ignore: int) -> str | None:
-    """Say what it means that class 0 is ignored; None where another one is."""
-    if ignore:
-        return None
-    return (
-        "the pixels of 0, the value of --ignore, are left out, so that whatever was found there does not "
-        "count as false; if 0 is the background, leave out --ignore 0"
-    )

@@ -21,7 +21,7 @@ from unet2015.metrics.masks import check_no_image
 from unet2015.metrics.numbered_objects import describe_numbered_objects
 from unet2015.metrics.overlap import Overlap
 from unet2015.metrics.palettes import check_palettes
-from unet2015.metrics.partial_truth import is_nowhere, one_class_left, zero_left_out
+from unet2015.metrics.partial_truth import notes_on_ignored, one_class_left
 from unet2015.metrics.pixel_coding import (
     checked_masks,
     describe_instances,
@@ -182,15 +182,13 @@ class _Pages(NamedTuple):
 
 
 def _on_ignored(compared: Comparison[_Measured], truth: str | Path, ignore: int, side: Side) -> Iterator[str]:
-    """Say that no page has the value to ignore, or that nothing but one class is left beside it."""
+    """Say that one class alone is left beside the value to ignore, or else what `notes_on_ignored` says."""
     having = [page.truth for page in compared.pages if page.measured.ignored]
     left = set().union(*side.values)
-    if compared.pages and not having:
-        yield f"{truth}: {is_nowhere(ignore)}"
-    elif len(left) == 1:
+    if having and len(left) == 1:
         yield one_class_left(ignore, having, truth, *left)
-    elif left and (said := zero_left_out(ignore)):
-        yield f"{truth}: {said}"
+    elif compared.pages:
+        yield from (f"{truth}: {said}" for said in notes_on_ignored(ignore, bool(having), objects=False))
 
 
 def _check_not_negative(true: NDArray[np.integer], found: NDArray[np.integer]) -> None:

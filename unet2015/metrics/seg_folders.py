@@ -24,9 +24,8 @@ from unet2015.metrics.partial_truth import (
     check_labels,
     files_with,
     ignored_number,
-    is_nowhere,
     no_object_left,
-    on_background,
+    notes_on_ignored,
 )
 from unet2015.metrics.seg import SEGScore, score_frames
 from unet2015.metrics.several_pieces import InPieces
@@ -181,10 +180,8 @@ class _AnnotatedParts:
         for path, text in (*true.numbered, *found.numbered):
             if path not in asked:
                 self._say(path, text)
-        if self._ignore is not None and not self._having:
-            self._say(truth, is_nowhere(self._ignore))
-        elif self._ignore is not None and (said := on_background(self._ignore)):
-            self._say(truth, said)
+        for note in notes_on_ignored(self._ignore, bool(self._having), objects=True):
+            self._say(truth, note)
         for side, folder in enumerate((truth, result)):
             known = self._masks[side] or self._over[side]  # which say why numbers have several pieces
             if not known and (said := self._pieces[side].describe()):
