@@ -1,7 +1,6 @@
 """Pages that show nothing: lost, black or saturated frames, also where a border was filled afterwards."""
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -121,9 +120,10 @@ def notes_on_constant(found: Iterable[ConstantPage], pages: int) -> Iterator[str
     pages : int
         Those of the image.
     """
-    texts = sorted((_described(one), one.page) for one in found)
-    listed = [(text, [page for _, page in group]) for text, group in groupby(texts, lambda pair: pair[0])]
-    for text, where in sorted(listed, key=lambda pair: pair[1]):
+    by_text: dict[str, list[int]] = {}
+    for one in found:
+        by_text.setdefault(_described(one), []).append(one.page)
+    for text, where in by_text.items():
         place = f"{pages_listed(where, _NAMED)}: "
         yield f"{place * (pages > 1)}{text}"
 
