@@ -93,9 +93,9 @@ class Declared:
             The letters do not fit, or are needed and missing.
         """
         long = tuple(i for i, size in enumerate(self.sizes) if size > 1)
-        shape = tuple(self.sizes[i] for i in long)
         if axes is not None:
-            return self._overridden(within, axes, shape, name)
+            return self._overridden(within, axes, long, name)
+        shape = tuple(self.sizes[i] for i in long)
         lead = "".join(self.lead[i] for i in long)
         if lead.count("?") == 1 and "I" not in lead:
             lead = lead.replace("?", "I")
@@ -113,19 +113,19 @@ class Declared:
             )
         return replace(self, lead=lead, sizes=shape)
 
-    def _overridden(self, within: str, axes: str, shape: tuple[int, ...], name: str) -> "Declared":
+    def _overridden(self, within: str, axes: str, long: tuple[int, ...], name: str) -> "Declared":
         letters = check_letters(axes, name)
         lead, tail = letters[: -len(within)], letters[-len(within) :]
         if tail != within:
             other = ", or another letter for C where that is no channel" if "C" in within else ""
             raise AxesError(f"{name}: --axes {axes}: in this file they must end in {within}{other}")
-        own = "".join(letter for letter, size in zip(self.lead, self.sizes, strict=True) if size > 1)
+        shape = tuple(self.sizes[i] for i in long)
+        own = "".join(self.lead[i] for i in long)
         if len(lead) == len(shape):
             return replace(self, lead=lead, sizes=shape, notes=(*self.notes, *_contradicted(own, lead)))
         if len(lead) == len(self.sizes):
-            given = "".join(letter for letter, size in zip(lead, self.sizes, strict=True) if size > 1)
-            notes = (*self.notes, *_contradicted(own, given))
-            return replace(self, lead=lead, sizes=self.sizes, notes=notes)
+            notes = (*self.notes, *_contradicted(own, "".join(lead[i] for i in long)))
+            return replace(self, lead=lead, notes=notes)
         if self.planes == 1:
             return replace(self, lead=lead, sizes=(1,) * len(lead))
         raise AxesError(
