@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from unet2015.errors import ImageValueError, SettingsError, UsageError
 from unet2015.images.image import Image
 from unet2015.images.notes import Repeated
 from unet2015.objects.labelling import Maps
-from unet2015.objects.progress import Progress, nobody
+from unet2015.objects.progress import Progress
 from unet2015.objects.runs import runs_of_values
 from unet2015.objects.strips import strip_rows
 from unet2015.safe_files import UNSIGNED, is_signed
 from unet2015.segmentation.class_image import ClassImage
-from unet2015.segmentation.record_beside import record_beside, record_of_others
+from unet2015.segmentation.record_beside import record_of_others
 from unet2015.settings.objects import ObjectSettings
 from unet2015.settings.reading import parse_settings
 
@@ -40,17 +40,31 @@ _NUMBERED = (
 """What else maps of several values may be."""
 
 
-def maps_of(
-    image: Image, path: Path, settings: ObjectSettings, notes: Repeated, progress: Progress = nobody
-) -> Maps:
-    """Return where the objects of a map are.
+class StoredMap(NamedTuple):
+    """A map that is there.
 
-    Parameters
+    Attributes
     ----------
     image : Image
         A probability map (floats), or a class map (whole numbers).
     path : Path
-        Its file; the record beside it may say the threshold and the classes.
+        Its file.
+    record : dict
+        The record beside it, as `record_beside`.
+    """
+
+    image: Image
+    path: Path
+    record: dict[str, Any]
+
+
+def maps_of(stored: StoredMap, settings: ObjectSettings, notes: Repeated, progress: Progress) -> Maps:
+    """Return where the objects of a map are.
+
+    Parameters
+    ----------
+    stored : StoredMap
+        The map; its record may say the threshold and the classes.
     settings : ObjectSettings
         Threshold and class, if they are given.
     notes : Repeated
@@ -65,6 +79,7 @@ def maps_of(
     UsageError
         A class must be chosen, or does not exist; a threshold is given for a class map.
     """
+    image, path, _ = stored
     if image.dtype.kind == "f":
         channel = settings.of_class or 0
         if image.channels > 1 and settings.of_class is None:
@@ -83,7 +98,8 @@ def maps_of(
         highest = _check_probabilities(image, path, notes, progress)
         if image.channels > 1 and settings.threshold is None:  # the highest decides, as in segment
             return Maps(image, channel, None, ClassImage(image), channel)
-        threshold = settings.threshold if settings.threshold is not None else _recorded_threshold(path, notes)
+        given = settings.threshold
+        threshold = _recorded_threshold(stored, notes) if given is None else given
         if highest <= threshold:
             notes.say(
                 path,
@@ -96,22 +112,22 @@ def maps_of(
             f"{path}: a threshold needs a probability map, floats from 0 to 1, but this map has "
             f"{image.dtype}; {_SCALED}"
         )
-    return Maps(classes=image, wanted=_class_of(image, path, settings.of_class, notes, progress))
+    return Maps(classes=image, wanted=_class_of(stored, settings.of_class, notes, progress))
 
 
-def with_recorded(settings: ObjectSettings, image: Image, path: Path, notes: Repeated) -> ObjectSettings:
+def with_recorded(settings: ObjectSettings, stored: StoredMap, notes: Repeated) -> ObjectSettings:
     """Return settings of objects over those of the segmentation that made a map, or of its model.
 
     Parameters
     ----------
     settings : ObjectSettings
         What is given; it goes before the others.
-    image, path
+    stored : StoredMap
         The map. Of a class map objects have no threshold, and cannot be divided.
     notes : Repeated
         Takes what is said about the map.
     """
-    record = record_beside(path)
+    image, path, record = stored
     if record and not is_signed(record):
         notes.say(path, f"the record beside it {UNSIGNED}")
     options = record.get("settings")
@@ -205,9 +221,9 @@ def _strips(image: Image, progress: Progress) -> Iterator[tuple[int, int, NDArra
             progress(stop - row)
 
 
-def _recorded_threshold(path: Path, notes: Repeated) -> float:
+def _recorded_threshold(stored: StoredMap, notes: Repeated) -> float:
     """Return the threshold of the segmentation that made a map, else 0.5."""
-    record = record_beside(path)
+    _, path, record = stored
     said = record.get("threshold")
     value = said.get("value") if isinstance(said, dict) else None
     settings = record.get("settings")
@@ -228,8 +244,9 @@ def _recorded_threshold(path: Path, notes: Repeated) -> float:
     return 0.5
 
 
-def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, progress: Progress) -> int:
+def _class_of(stored: StoredMap, wanted: int | None, notes: Repeated, progress: Progress) -> int:
     """Return which value of a class map objects have."""
+    image, path, record = stored
     if image.channels != 1:
         raise ImageValueError(
             f"{path}: expected a class map, one channel of integers, but it has {image.channels}"
@@ -259,7 +276,7 @@ def _class_of(image: Image, path: Path, wanted: int | None, notes: Repeated, pro
                 f"{path}: has the values {others}, but classes are 1 to {_LAST}; save it as 0 and 1 where "
                 f"objects are, without a sign; {_SCALED}"
             )
-    names = record_beside(path).get("class_names")
+    names = record.get("class_names")
     if isinstance(names, list) and len(names) > 2:  # a class that does not occur here may be the one
         raise UsageError(
             f"{path}: a map of the classes {names}; say by number which one objects are (--class)"

@@ -42,13 +42,18 @@ from unet2015.safe_files import (
 )
 from unet2015.segmentation.joined_notes import facts_of
 from unet2015.segmentation.joined_results import join_results
-from unet2015.segmentation.map_choice import maps_of, with_recorded
+from unet2015.segmentation.map_choice import StoredMap, maps_of, with_recorded
 from unet2015.segmentation.map_names import best_maps, named_results
 from unet2015.segmentation.object_files import Opening, all_done, say_on_results
 from unet2015.segmentation.object_output import measured_under, rows_to_work_on, write_views
 from unet2015.segmentation.options import checked_label_type, checked_names, checked_objects
 from unet2015.segmentation.products import LABELS, OBJECT_PRODUCTS, TABLE
-from unet2015.segmentation.record_beside import channels_of_source, describe_change, place_of_record
+from unet2015.segmentation.record_beside import (
+    channels_of_source,
+    describe_change,
+    place_of_record,
+    record_beside,
+)
 from unet2015.segmentation.results import ObjectResult
 from unet2015.segmentation.same_files import with_copies
 from unet2015.segmentation.source_record import source_of
@@ -178,19 +183,20 @@ class _Labelling:
         said: dict[str, Any] = {"input": os.path.realpath(path), "input_sha256": watch.sha256}
         with ExitStack() as stack:
             image = self.opening.open(path, stack, self.notes.say)
-            if changed := describe_change(path, watch.sha256):
+            stored = StoredMap(image, path, record := record_beside(path))
+            if changed := describe_change(path, record, watch.sha256):
                 self.notes.say(path, changed)
-            chosen = with_recorded(self.objects, image, path, self.notes)
+            chosen = with_recorded(self.objects, stored, self.notes)
             rows = image.pages * image.height + rows_to_work_on(image, chosen, self.views)
             progress = stack.enter_context(row_bar(rows, str(path)))
-            maps = maps_of(image, path, chosen, self.notes, progress)
+            maps = maps_of(stored, chosen, self.notes, progress)
             settings = chosen.model_dump(mode="json") | {"threshold": maps.threshold}
             said |= {"settings": settings}
             self.chosen[path] = settings
             shown, other = self.opening.image_of(path, image, stack, self.notes.say)
             partner = self.opening.partners.get(path)
-            said |= self.opening.as_record(path) | source_of(path, partner, other, changed=bool(changed))
-            image.stack_channels = channels_of_source(path)
+            said |= self.opening.as_record(path) | source_of(record, partner, other, changed=bool(changed))
+            image.stack_channels = channels_of_source(record)
             said |= {} if self.label_type is None else {"label_type": self.label_type}
             measured, facts = measured_under(maps, shown), facts_of(image, shown)
             places = _places(self.folder, name, path, image, self.views)

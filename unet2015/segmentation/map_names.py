@@ -18,8 +18,9 @@ from unet2015.images.result_names import (
     name_before,
     stem_of,
 )
+from unet2015.images.result_records import find_record_of_result, is_as_written
 from unet2015.segmentation.products import LABELS, MAIN, OBJECT_PRODUCTS, PRODUCTS, ProbabilityMap
-from unet2015.segmentation.record_beside import is_changed, place_of_record
+from unet2015.segmentation.record_beside import place_of_record
 from unet2015.segmentation.source_record import SourceRecord
 
 _MAPS = (ProbabilityMap.ending, MAIN.ending)
@@ -57,7 +58,8 @@ def best_maps(paths: Sequence[Path]) -> list[Path]:
 
 def _say_left_out(classes: Sequence[Path]) -> None:
     """Name class maps beside probability maps, above all those that somebody has changed."""
-    changed = [path for path in classes if is_changed(path)]
+    records = [(path, find_record_of_result(path)) for path in classes]
+    changed = [path for path, found in records if found is not None and not is_as_written(path, found[1])]
     if whole := [path for path in classes if path not in changed]:
         _log.info("class maps beside their probability maps are left out: %s", listed_files(whole))
     if changed:

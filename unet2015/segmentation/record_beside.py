@@ -3,6 +3,7 @@
 Of a label image inside OME-Zarr it is the record beside the image around it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,8 @@ def place_of_record(path: Path) -> Path | None:
     return None if found is None else found[0]
 
 
-def describe_change(path: Path, digest: str) -> str | None:
+def describe_change(path: Path, record: Mapping[str, Any], digest: str) -> str | None:
     """Return in words that a map of a SHA-256 is not what its record says was written; None if it is."""
-    record = record_beside(path)
     if image_around(path).name not in record.get("outputs", {}) or is_as_written(path, record, digest):
         return None
     inside = meant_inside(path, CLASSES)
@@ -119,16 +119,10 @@ def describe_other_labels(path: Path, digest: str) -> str | None:
     )
 
 
-def is_changed(path: Path) -> bool:
-    """Whether a result is not what its record says was written."""
-    found = find_record_of_result(path)
-    return found is not None and not is_as_written(path, found[1])
-
-
-def channels_of_source(path: Path) -> int:
+def channels_of_source(record: Mapping[str, Any]) -> int:
     """Return how many channels ImageJ has of the image that a map was made of, by its record; else 1.
 
     See `unet2015.images.image.Image`; the classes of a map are no channels of the image.
     """
-    channels = record_beside(path).get("stack_channels", 1)
+    channels = record.get("stack_channels", 1)
     return channels if isinstance(channels, int) and channels > 1 else 1

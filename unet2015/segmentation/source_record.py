@@ -20,7 +20,7 @@ from unet2015.safe_files import (
     input_of,
     is_edited,
 )
-from unet2015.segmentation.record_beside import find_record_beside, record_beside
+from unet2015.segmentation.record_beside import find_record_beside
 
 _COMPANION = "companion_sha256"
 _CHOSEN = ("axes", "scene")
@@ -29,15 +29,17 @@ _CHANNEL = "channel"
 """What the user may have said of it as well; whoever measures may want all channels, so it is not taken."""
 
 
-def source_of(path: Path, image: Path | None, watch: Unchanged | None, *, changed: bool) -> dict[str, Any]:
+def source_of(
+    record: dict[str, Any], image: Path | None, watch: Unchanged | None, *, changed: bool
+) -> dict[str, Any]:
     """Return, for the record of labels, their image: what the record of their map says, else `image`.
 
     It has what that record says of the segmentation, too.
 
     Parameters
     ----------
-    path : Path
-        The map.
+    record : dict
+        That of the map; empty if there is none.
     image : Path or None
         The image that was given with it.
     watch : Unchanged or None
@@ -45,7 +47,6 @@ def source_of(path: Path, image: Path | None, watch: Unchanged | None, *, change
     changed : bool
         Whether the map is not what its record says was written.
     """
-    record = record_beside(path)
     said = {name: record.get(name) for name in ("input", "input_sha256")}
     if "command" not in record and isinstance(said["input_sha256"], str):
         more: dict[str, Any] = _texts(record, INPUT_NAME) | _chosen_in(record)
