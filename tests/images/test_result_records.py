@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import torch
 
+from unet2015.images.copies import copies
 from unet2015.images.pair_notes import notes_on_pairs, notes_on_truth
 from unet2015.images.result_names import shown_name
 from unet2015.images.result_records import notes_on_results, record_of_result
@@ -138,7 +139,7 @@ def test_labels_without_an_object_are_not_taken_for_each_other(tmp_path: Path) -
     for name, labels in (("empty", 0 * CELLS), ("cells", CELLS)):
         for side in ("t", "r"):
             tifffile.imwrite(tmp_path / f"{name}-{side}.tif", labels)
-        found = notes_on_truth([(tmp_path / f"{name}-t.tif", tmp_path / f"{name}-r.tif")])
+        found = notes_of_truth((tmp_path / f"{name}-t.tif", tmp_path / f"{name}-r.tif"))
         assert ("byte for byte" in " ".join(found)) == (name == "cells")
 
 
@@ -337,6 +338,11 @@ def test_where_a_model_does_not_name_its_files_that_is_said(tmp_path: Path) -> N
     assert notes_on_results([tmp_path / "r" / "i0.classes.tif"]) == (), "counting needs no truth"
 
 
+def notes_of_truth(*pairs: tuple[Path, Path]) -> tuple[str, ...]:
+    first = {path: path for pair in pairs for path in pair}
+    return notes_on_truth(pairs, first | copies(first))
+
+
 def untouched(folder: Path, name: str) -> Path:
     """Write labels whose record has their SHA-256."""
     path = result(folder, name)
@@ -352,19 +358,19 @@ def test_truth_that_this_program_made_or_that_is_the_result_itself_is_said(tmp_p
     made, other = untouched(tmp_path / "r", "a"), untouched(tmp_path / "r", "b")
     drawn = tmp_path / "t" / "a.tif"
     tifffile.imwrite(drawn, CELLS[::-1])
-    assert notes_on_truth([(drawn, made), (made, made)]) == ()
-    (note,) = notes_on_truth([(made, drawn)])
+    assert notes_of_truth((drawn, made), (made, made)) == ()
+    (note,) = notes_of_truth((made, drawn))
     assert note.startswith("the truth holds results of this program")
     assert "(1 file): a.labels.tif; are truth and result exchanged?" in note
     (note,) = evaluate_objects(made, drawn).comparison.on_results
     assert "exchanged?" in note
     copy = tmp_path / "t" / "b.tif"
     copy.write_bytes(other.read_bytes())
-    (note,) = notes_on_truth([(drawn, made), (copy, other)])
+    (note,) = notes_of_truth((drawn, made), (copy, other))
     assert note.startswith("the truth holds, byte for byte, results")
     assert "(1 file): b.tif;" in note
     made.write_bytes(drawn.read_bytes())  # corrected
-    assert notes_on_truth([(made, other)]) == ()
+    assert notes_of_truth((made, other)) == ()
 
 
 def inside(folder: Path, name: str, **changes: object) -> Path:
@@ -388,7 +394,7 @@ def test_labels_inside_ome_zarr_are_named_with_the_image_around_them(tmp_path: P
     other, learned = notes_on_results(made)
     assert f"model {'a' * 12} for {names[0]}, {'b' * 12} for {names[1]}" in other
     assert learned.endswith(f"too good: {names[0]}")
-    (note,) = notes_on_truth([(made[0], made[1])])
+    (note,) = notes_of_truth((made[0], made[1]))
     assert f"(1 file): {names[0]};" in note
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,17 +25,19 @@ from unet2015.wording import counted, listed
 _NAMED = 3
 
 
-def notes_on_truth(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
+def notes_on_truth(pairs: Iterable[tuple[Path, Path]], first: Mapping[Path, Path]) -> tuple[str, ...]:
     """Return where the truth may be none: a result of this program, or a copy of what is measured by it.
 
     Parameters
     ----------
     pairs : iterable of (truth, result)
         Files; one that is its own truth says nothing here.
+    first : mapping
+        Each file with the first one that has its bytes, perhaps itself.
     """
     pairs = [(true, found) for true, found in pairs if os.path.realpath(true) != os.path.realpath(found)]
     made = [shown_name(true) for true, _ in pairs if is_unchanged_result(true)]
-    same = [shown_name(true) for true, found in pairs if _same_bytes(true, found) and _holds_objects(true)]
+    same = [shown_name(true) for true, found in pairs if first[true] == first[found] and _holds_objects(true)]
     notes = []
     if made:
         notes.append(
@@ -62,7 +64,10 @@ def notes_on_pairs(pairs: Iterable[tuple[Path, Path]]) -> tuple[str, ...]:
     doubts = (*notes_on_recorded(results, recorded), *_not_as_written(recorded), *_of_one_image(recorded))
     doubts += (*_chosen_by(recorded), *_not_known(recorded))
     told = {one.path for one in recorded}
-    return (*doubts, *_twice([pair for pair in pairs if pair[1] not in told]), *notes_on_truth(pairs))
+    first = {path: path for pair in pairs for path in pair}
+    first |= copies([*first])
+    twice = _twice([pair for pair in pairs if pair[1] not in told], first)
+    return (*doubts, *twice, *notes_on_truth(pairs, first))
 
 
 def _not_as_written(recorded: Sequence[Recorded]) -> Iterator[str]:
@@ -106,15 +111,12 @@ def _of_one_image(recorded: Iterable[Recorded]) -> Iterator[str]:
         )
 
 
-def _twice(pairs: Sequence[tuple[Path, Path]]) -> Iterator[str]:
+def _twice(pairs: Sequence[tuple[Path, Path]], first: Mapping[Path, Path]) -> Iterator[str]:
     """Say which pairs without a record are there twice: truth and result, as a file manager copies them."""
-    truths, results = ({pair[side]: pair[side] for pair in pairs} for side in (0, 1))
-    truths |= copies([*truths])
-    results |= copies([*results])
-    first: dict[tuple[Path, Path], Path] = {}
+    known: dict[tuple[Path, Path], Path] = {}
     found = []
     for true, result in pairs:
-        before = first.setdefault((truths[true], results[result]), true)
+        before = known.setdefault((first[true], first[result]), true)
         if before != true and _holds_objects(true):
             found.append(f"{shown_name(true)} as {shown_name(before)}")
     if found:
@@ -150,9 +152,3 @@ def _holds_objects(labels: Path) -> bool:
         pages = (image.read(page, 0, image.height, 0, image.width) for page in range(image.pages))
         return any(page.any() for page in pages)
     return True
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
-    if one.is_file() and other.is_file():
-        return one.stat().st_size == other.stat().st_size and digest_of(one) == digest_of(other)
-    return False
