@@ -108,9 +108,9 @@ class Segmenter:
         self._chosen: tuple[object, TilePlan] | None = None
         # Options that no image can meet are an error before any image is read.
         self._choose((1, 1, 1), self._maps)
-        predictor = self._predictor(convolutions)
-        self.predict: Predict = predictor
-        self.convolutions = predictor.convolutions
+        self._own = self._predictor(convolutions)
+        self.predict: Predict = self._own
+        self.convolutions = self._own.convolutions
 
     def __repr__(self) -> str:
         """Say which model, where and how, in one line."""
@@ -129,8 +129,8 @@ class Segmenter:
         """
         if convolutions == self.convolutions:
             return self
-        other, predictor = copy.copy(self), self._predictor(convolutions)
-        other.predict, other.convolutions = predictor, predictor.convolutions
+        other, own = copy.copy(self), self._predictor(convolutions)
+        other._own, other.predict, other.convolutions = own, own, own.convolutions
         return other
 
     def _predictor(self, convolutions: str | None) -> Predictor:
@@ -209,8 +209,7 @@ class Segmenter:
 
     def release(self) -> None:
         """Free what the network keeps for its next tile."""
-        if isinstance(self.predict, Predictor):
-            self.predict.release()
+        self._own.release()
 
     def own_memory(self, image: Image, plan: TilePlan) -> int:
         """Return the bytes of main memory of a plan that another image at the same time takes again."""

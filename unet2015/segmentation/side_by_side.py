@@ -176,11 +176,6 @@ class _SharedSegmenter(Segmenter):
         vars(self).update(vars(segmenter))
         self._desk, self._planning = desk, threading.Lock()
         self.predict = desk.ask
-        self._owner = segmenter
-
-    def release(self) -> None:
-        """Free what the network keeps for its next tile, wherever it is computed."""
-        self._owner.release()
 
     def plan(self, image: Image) -> TilePlan:
         """Return the plan of an image as soon as there is memory for it beside the other job."""
