@@ -165,3 +165,14 @@ def test_a_pattern_with_an_ending_stands_for_images_of_that_ending(tmp_path, cap
     (tmp_path / "e.zarr" / "0").mkdir(parents=True)
     (tmp_path / "e.zarr" / "0" / "1.0").write_bytes(bytes(4))
     assert "1.0" not in left_out(caplog, f"{tmp_path}/**")[1][0]
+
+
+def test_hidden_images_in_a_folder_are_named(tmp_path, caplog):
+    for name in ("a.tif", ".5um.tif", "._a.tif"):
+        tifffile.imwrite(tmp_path / name, np.zeros((4, 5), np.uint8), photometric="minisblack")
+    (tmp_path / ".b.tif").write_bytes(b"no image")
+    (tmp_path / ".c.zarr").mkdir()
+    assert find_images([tmp_path]) == [tmp_path / "a.tif"]
+    (said,) = [record.message for record in caplog.records if "hidden" in record.message]
+    assert said.endswith("are left out; give them by name: .5um.tif, .c.zarr")
+    assert find_images([tmp_path / ".5um.tif"]) == [tmp_path / ".5um.tif"]

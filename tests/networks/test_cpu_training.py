@@ -76,6 +76,7 @@ def small_maps(monkeypatch):
     monkeypatch.setattr(cpu_training, "_LEAST_PRODUCTS", (2**14, 0))
     monkeypatch.setattr(cpu_training, "has_matrix_units", lambda: True)
     monkeypatch.setattr(cpu_training, "_LEAST_MAPS", (2**14, 0))
+    monkeypatch.setattr(cpu_training, "_stops_at_avx2", lambda: False)
     monkeypatch.setattr(cpu_training, "_LEAST_WEIGHTS", (2**14, 0))
 
 
@@ -145,14 +146,17 @@ def test_winograd_is_used_where_it_is_faster(inner, outer, side, expected):
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("padding", [(0, 0), (1, 2)])
 @pytest.mark.parametrize("tiles", [1, 3])
-def test_nine_products_are_the_gradient_of_the_weights(tiles, padding, last):
+@pytest.mark.parametrize("band", [1, 700, 2**21])
+def test_nine_products_are_the_gradient_of_the_weights(band, tiles, padding, last, monkeypatch):
+    monkeypatch.setattr(product_gradients, "_BAND", band)  # bytes: one row, several, or all
     x, weight = noise(tiles, 5, 9, 7, dtype=torch.float64, last=last), noise(4, 5, 3, 3, dtype=torch.float64)
     found = nn.functional.conv2d(x, weight.requires_grad_(), padding=padding)
     gradient = noise(*found.shape, seed=3, dtype=torch.float64, last=last)
     (expected,) = torch.autograd.grad(found, weight, gradient)
-    mine = product_gradients.weight_gradient(x, gradient, padding)
-    torch.testing.assert_close(mine, expected)
-    assert mine.is_contiguous(memory_format=torch.channels_last)
+    for ways in (product_gradients.weight_gradient, product_gradients.weight_gradient_in_bands):
+        mine = ways(x, gradient, padding)
+        torch.testing.assert_close(mine, expected)
+        assert mine.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +172,27 @@ def test_products_are_used_where_they_are_faster(inner, outer, side, units, mult
     layer, x = CPUConvolutionReLU(made({"kernel_size": 3}, inner, outer)), noise(1, inner, side, side)
     gradients(layer, x, torch.bfloat16)
     assert multiply.call_count == multiplied
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "side", "avx2", "banded"),
+    [
+        (32, 32, 102, True, 1), (32, 32, 96, True, 0), (16, 16, 300, True, 0), (32, 32, 102, False, 0),
+        (128, 128, 80, True, 0),  # Winograd's
+    ],
+)  # fmt: skip
+def test_bands_of_products_are_used_where_they_are_faster(inner, outer, side, avx2, banded, monkeypatch):
+    monkeypatch.setattr(cpu_training, "_stops_at_avx2", lambda: avx2)
+    multiply = mock.Mock(wraps=product_gradients.weight_gradient_in_bands)
+    monkeypatch.setattr(product_gradients, "weight_gradient_in_bands", multiply)
+    plain, x = made({"kernel_size": 3}, inner, outer), noise(1, inner, side, side)
+    mine = gradients(CPUConvolutionReLU(plain), x)
+    assert multiply.call_count == banded
+    exact = gradients(nn.Sequential(deepcopy(plain).double(), nn.ReLU()), x.double())
+    theirs = gradients(nn.Sequential(deepcopy(plain), nn.ReLU()), x)
+    for one, other, expected in zip(mine, theirs, exact, strict=True):
+        near, far = (float((each - expected).norm() / expected.norm()) for each in (one, other))
+        assert near <= max(3 * far, 1e-6)
 
 
 def test_convolutions_without_relu_and_of_few_channels_are_torchs():

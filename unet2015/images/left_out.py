@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from unet2015.images.figure_files import is_figure
-from unet2015.images.formats import begins_as_image
+from unet2015.images.formats import SUFFIXES, begins_as_image
 from unet2015.images.result_names import ROIS
+from unet2015.images.zarr_group import is_zarr
 from unet2015.wording import listed
 
 _NAMED = 10
@@ -41,6 +42,25 @@ def left_out(files: Iterable[Path], taken: Collection[Path]) -> list[Path]:
         elif path.suffix.lower() not in _BESIDE and not path.name.endswith(ROIS):
             others.append(path)
     return images + others
+
+
+def hidden_images(files: Iterable[Path]) -> list[Path]:
+    """Return the images among files whose names begin with a dot, but for what a Mac keeps beside its own.
+
+    These are left out as the files of the system are, though a name such as ``.5um.tif`` may be meant.
+    """
+    hidden = (path for path in files if path.name.startswith(".") and not path.name.startswith("._"))
+    return [path for path in hidden if path.suffix.lower() in (*SUFFIXES, ".zarr") and _is_image(path)]
+
+
+def _is_image(path: Path) -> bool:
+    return is_zarr(path) or begins_as_image(path)
+
+
+def describe_hidden(where: object, files: Sequence[Path]) -> str:
+    """Return a line that names images which are left out as they are hidden."""
+    names = listed([path.name for path in files], _NAMED)
+    return f"{where}: hidden images, whose names begin with a dot, are left out; give them by name: {names}"
 
 
 def describe_left_out(where: object, files: Sequence[Path], taken: str) -> str:

@@ -19,7 +19,7 @@ from unet2015.images.folders_below import NotSearched, advice_on_folders
 from unet2015.images.formats import MICROSCOPES, SUFFIXES, begins_as_image, open_file
 from unet2015.images.image import Image
 from unet2015.images.jpeg import SUFFIXES as JPEG_SUFFIXES
-from unet2015.images.left_out import describe_left_out, left_out
+from unet2015.images.left_out import describe_hidden, describe_left_out, hidden_images, left_out
 from unet2015.images.not_read import describe_not_read
 from unet2015.images.notes import Say, say, say_notes
 from unet2015.images.samples import no_channels_in_labels
@@ -240,6 +240,8 @@ def _matching(item: str | Path) -> tuple[list[Path], list[Path]]:
     folder = path.is_dir()
     matches = path.iterdir() if folder else map(Path, glob.glob(pattern_of(item), recursive=True))
     every = sorted(matches, key=natural_order)
+    if folder and (hidden := hidden_images(every)):
+        _log.warning("%s", describe_hidden(item, hidden))
     files = [match for match in every if _is_image(match)]
     previews = _previews(item, files)
     files = [match for match in files if match not in previews]

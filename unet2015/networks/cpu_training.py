@@ -3,10 +3,11 @@
 torch asks oneDNN for the gradients of weights and bias together. In an up-convolution the bias then takes up
 to ten times as long as the weights, where a sum over the map takes a tenth of their time. In float32 the
 gradient of an up-convolution's weights runs at a tenth of the rate of a product of matrices, and that of many
-channels by Winograd takes half of the time. In bfloat16, on a processor with matrix units, it is nine
-products (benchmarks/NOTES.md).
+channels by Winograd takes half of the time. In bfloat16 on a processor with matrix units, and in float32 on
+one without AVX-512, it is nine products (benchmarks/NOTES.md).
 """
 
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -32,6 +33,8 @@ _LEAST_WEIGHTS = 2**14, 10**8
 """The same of the gradient of the weights."""
 _LEAST_PRODUCTS = 2**17, 4 * 10**8
 """The same of the gradient of the weights in bfloat16, as products."""
+_LEAST_BANDS = 2**9, 10**7
+"""The same in float32, in bands."""
 _LEAST_UP = 2**13
 """Channels in times channels out from which on a product is faster than oneDNN's convolution backward."""
 
@@ -84,6 +87,8 @@ class _Convolve(torch.autograd.Function):
             weight_gradient = winograd_gradients.weight_gradient(x, gradient, ctx.shape[1])
         elif of_weight and _is_for_products(x, weight, ctx.shape):
             weight_gradient = product_gradients.weight_gradient(x, gradient, ctx.shape[1])
+        elif of_weight and _is_for_bands(x, weight, ctx.shape):
+            weight_gradient = product_gradients.weight_gradient_in_bands(x, gradient, ctx.shape[1])
         elif of_weight and _is_wide_up(x, weight, ctx.shape):
             weight_gradient = _up_gradient(x, gradient)
         rest = of_x and input_gradient is None, of_weight and weight_gradient is None, False
@@ -118,6 +123,18 @@ def _is_for_products(x: Tensor, weight: Tensor, shape: Shape) -> bool:
     """Whether it is a large 3x3 convolution in bfloat16, on a processor with matrix units."""
     large = _is_large(x, weight, _LEAST_PRODUCTS)
     return large and x.dtype == torch.bfloat16 and _is_usual(weight, shape) and has_matrix_units()
+
+
+def _is_for_bands(x: Tensor, weight: Tensor, shape: Shape) -> bool:
+    """Whether it is a large 3x3 convolution in float32, on a processor with AVX2 and no more."""
+    large = _is_large(x, weight, _LEAST_BANDS)
+    return large and x.dtype == torch.float32 and _is_usual(weight, shape) and _stops_at_avx2()
+
+
+@cache
+def _stops_at_avx2() -> bool:
+    """Whether this processor computes with AVX2, and has no AVX-512."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
 def _is_large(x: Tensor, weight: Tensor, least: tuple[int, int]) -> bool:

@@ -1,12 +1,19 @@
-"""The gradient of a convolution's weights as nine products of matrices, for training in bfloat16.
+"""The gradient of a convolution's weights as nine products of matrices.
 
-With matrix units (AMX) oneDNN multiplies matrices at 600 to 700 GFLOP/s on one thread, where its own gradient
-of the weights of many channels runs at 300 to 500 (benchmarks/NOTES.md).
+In bfloat16 with matrix units (AMX) oneDNN multiplies matrices at 600 to 700 GFLOP/s on one thread, where its
+own gradient of the weights of many channels runs at 300 to 500. In float32 on a processor with AVX2, but
+without AVX-512, that is at 10 to 25 on maps that no cache holds, and products of bands of rows at 30 to 60
+(benchmarks/NOTES.md).
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from unet2015.matrices import product
+
+_BAND = 2**21
+"""About how many bytes of the gradient are multiplied at a time in bands: caches hold them."""
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, padding: tuple[int, int]) -> Tensor:
@@ -39,5 +46,20 @@ def weight_gradient(x: Tensor, gradient: Tensor, padding: tuple[int, int]) -> Te
     for y in range(3):
         for across in range(3):
             start = y * width + across
-            torch.mm(made, pixels[start : start + count], out=found[y, across])
+            found[y, across] = product(made, pixels[start : start + count])
     return found.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def weight_gradient_in_bands(x: Tensor, gradient: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Return what `weight_gradient` returns, as a sum over bands of rows; parameters as there."""
+    rows, columns = padding
+    x = functional.pad(x, (columns, columns, rows, rows)) if rows or columns else x
+    _, outer, height, width = gradient.shape
+    at_a_time = max(1, _BAND // (gradient.element_size() * outer * width))
+    found: Tensor | None = None
+    for tile, made in zip(torch.split(x, 1), torch.split(gradient, 1), strict=True):
+        for top in range(0, height, at_a_time):
+            band = made[:, :, top : top + at_a_time]
+            part = weight_gradient(tile[:, :, top : top + band.shape[2] + 2], band, (0, 0))
+            found = part if found is None else found.add_(part)
+    return x.new_zeros(outer, x.shape[1], 3, 3) if found is None else found
