@@ -102,6 +102,20 @@ def test_finds_the_files_and_leaves_frames_without_truth(folders: tuple[Path, Pa
     assert told == [(1, 2), (2, 2)]
 
 
+def test_results_whose_frames_begin_with_1_are_asked_about(folders: tuple[Path, Path]) -> None:
+    truth, result = folders
+
+    def asked() -> bool:
+        return any("the challenge counts from 0" in note for note in evaluate_seg(truth, result).notes)
+
+    assert not asked()
+    (result / "mask000.tif").rename(result / "mask013.tif")
+    assert asked()
+    for number in (1, 2, *range(4, 12), 13):  # frames without truth
+        (result / f"mask{number:03d}.tif").unlink()
+    assert not asked()
+
+
 def test_names_what_is_missing_or_damaged(folders: tuple[Path, Path]) -> None:
     truth, result = folders
     (result / "mask012.tif").unlink()

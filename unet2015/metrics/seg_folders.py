@@ -32,6 +32,10 @@ from unet2015.metrics.several_pieces import InPieces
 from unet2015.wording import counted
 
 _log = logging.getLogger("unet2015")
+_FROM_ONE = (
+    "its frames begin with {0}, and the challenge counts from 0; if {0} is the first frame, each is compared "
+    "with the truth of the frame after its own: rename them"
+)
 _Doubt = tuple[Path, str]
 """A file, and what is doubtful of it."""
 
@@ -80,7 +84,8 @@ def evaluate_seg(
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
         )
-    masks = numbered_files(Path(result), "mask") or _paired(files, result)
+    numbered = numbered_files(Path(result), "mask")
+    masks = numbered or _paired(files, result)
     if missing := [files[number].name for number in files if number not in masks]:
         raise DataSetError(
             f"{result}: no maskTTT.tif for {', '.join(missing)}, and no file that goes with it by its name; "
@@ -94,6 +99,8 @@ def evaluate_seg(
     for note in notes_on_pairs((files[number], masks[number]) for number in files):
         notes.say(Path(result), note)
 
+    if 0 not in numbered and 1 in numbered and not numbered.keys() <= files.keys():
+        notes.say(Path(result), _FROM_ONE.format(numbered[1].name))
     parts = _AnnotatedParts(ignore, notes.say)
 
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
