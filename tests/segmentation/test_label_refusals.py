@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from unet2015.errors import ImageWriteError
 from unet2015.safe_files import claim, signed
@@ -158,3 +159,17 @@ def test_a_mask_of_one_bit_is_not_measured_and_says_what_numbers_its_objects(tmp
     tifffile.imwrite(tmp_path / "m.tif", MASK > 0, photometric="minisblack")
     (result,) = measure_files(tmp_path / "m.tif", tmp_path / "o")
     assert "it is a mask: number its objects first, with unet2015 label" in str(result.error)
+
+
+def test_an_ome_zarr_image_measured_as_labels_names_the_labels_inside(tmp_path, caplog):
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    noise = np.random.default_rng(0).integers(1, 200, (40, 60), np.uint16)
+    group.create_array("0", data=noise)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = {"coordinateTransformations": [{"type": "scale", "scale": [1, 1]}], "path": "0"}
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [scale]}]
+    group.create_group("labels").create_group("cells")
+    measure_files(path, tmp_path / "o")
+    said = [record.message for record in caplog.records if "is it an image?" in record.message]
+    assert said[0].endswith(f"; its labels are {path / 'labels' / 'cells'}")

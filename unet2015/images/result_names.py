@@ -6,6 +6,9 @@ from pathlib import Path
 
 from unet2015.images.zarr_formats import has_marker
 from unet2015.safe_files import RECORD, record_paths
+from unet2015.wording import listed
+
+_NAMED = 5
 
 CLASSES, PROBABILITY, LABELS = ".classes.tif", ".probability.tif", ".labels.tif"
 """Endings of class maps, probability maps and instance labels."""
@@ -137,6 +140,9 @@ def table_name(path: Path) -> str:
 
 
 def labels_inside(path: Path | None) -> str:
-    """Return, for a message, where the labels of an OME-Zarr result lie; empty where there are none."""
-    place = None if path is None else path / "labels" / "labels"
-    return f"; its labels are {place}" if place is not None and place.is_dir() else ""
+    """Return, for a message, where the labels in an OME-Zarr image lie; empty where there are none."""
+    folder = None if path is None else path / "labels"
+    if folder is None or not folder.is_dir():
+        return ""
+    places = [str(place) for place in sorted(folder.iterdir()) if has_marker(place)]
+    return f"; its labels are {listed(places, _NAMED)}" if places else ""

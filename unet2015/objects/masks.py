@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.images.image import Image
+from unet2015.images.result_names import labels_inside
 from unet2015.metrics.background import LabelAreas, describe_background
 from unet2015.metrics.run_over import describe_run_over
 from unet2015.objects.labelling import Maps, number_image
@@ -32,7 +33,7 @@ def describe_mask(image: Image, tables: Sequence[Table]) -> str | None:
         What was measured, for each page.
     """
     if doubt := _describe_image(tables):
-        return doubt
+        return f"{doubt}{labels_inside(image.path)}"
     for page, table in enumerate(tables):
         ids, areas = (np.asarray(table[name], np.int64) for name in ("label", "area_px"))
         if over := describe_run_over(ids, areas, _filled(table)):
