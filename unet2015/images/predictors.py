@@ -7,8 +7,6 @@ and differences of whole bytes; ImageJ and Pillow take other pixels as they are 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import tifffile
-
 from unet2015.wording import listed
 
 _PREDICTOR = 317
@@ -30,8 +28,9 @@ def predictor_notes(pages: Sequence[Any]) -> Iterator[str]:
     """Say where other programs may read other values, as they obey the tag or do not."""
     if pages[0].compression == 1 and pages[0].tags.valueof(_PREDICTOR, 1) != 1:
         yield "its tag Predictor is ignored, as the pixels are not compressed; some programs obey it"
-    if odd := {int(page.compression) for page in pages if page.predictor != 1} - _PREDICTED:
-        names = listed([tifffile.COMPRESSION(kind).name for kind in sorted(odd)])
+    kinds = {page.compression for page in pages if page.predictor != 1}
+    if odd := sorted(kind for kind in kinds if int(kind) not in _PREDICTED):
+        names = listed([getattr(kind, "name", str(kind)) for kind in odd])
         yield (
             "its tag Predictor is obeyed, as by tifffile; other programs know none for pixels that are "
             f"compressed by {names}, and show other values: if those are right, save a copy with one of them"
