@@ -31,4 +31,9 @@ def csv_cell(value: object) -> str:
         return text
     if isinstance(value, str) and text.startswith(FORMULA):
         text = f"'{text}"
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes where it would fall apart without; what was read from a cell is one again."""
     return '"' + text.replace('"', '""') + '"' if re.search('[,;\t\r\n"]', text) else text

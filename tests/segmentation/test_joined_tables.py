@@ -42,6 +42,15 @@ def images(folder: Path, **channels: str) -> tuple[Path, Path]:
     return folder / "l", folder / "i"
 
 
+def test_names_of_channels_are_no_formulas_in_any_table(tmp_path) -> None:
+    labels, raw = images(tmp_path, a="=1+2;A DAPI", b="@x GFP")
+    measure_files(labels, tmp_path / "o", raw)
+    measure_files(labels, tmp_path / "one.csv", raw)
+    found = [{row["channels"] for row in rows_of(tmp_path / name)} for name in ("o/objects.csv", "one.csv")]
+    assert found == [{"'=1+2;A; DAPI", "'@x; GFP"}] * 2
+    assert (tmp_path / "o" / "objects.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+
 @pytest.mark.parametrize(
     "names", [("DAPI GFP", "GFP DAPI"), ("DAPI", "GFP"), ("DAPI GFP", ""), ("DAPI GFP", "DAPI GFP")]
 )
@@ -221,10 +230,10 @@ def test_a_table_is_joined_as_it_stands_whether_its_cells_are_quoted_or_not(tmp_
     rows = {"a": "a.tif,1,5\r\na.tif,2,7\r\n", "b": '"b,1.tif",1,3\r\n', "c": "c.tif,1,4\r\n", "d": ""}
     for name, text in rows.items():
         (tmp_path / f"{name}.csv").write_bytes((header + text).encode())
-    (tmp_path / "f.csv").write_bytes((header + '"f;1.tif",1,2\r\n').encode())  # needs no quotes
+    (tmp_path / "f.csv").write_bytes((header + '"f;1.tif",1,2\r\n').encode())  # for other countries
     (tmp_path / "e.csv").write_bytes(b"image,area_px,label\r\ne.tif,9,1\r\n")  # in another order
     tables = [tmp_path / f"{name}.csv" for name in "abcdef"]
     join_tables(tmp_path / "o.csv", tables, lambda temporary, path: None, None)
-    expected = header + "".join(rows.values()) + "e.tif,1,9\r\n" + "f;1.tif,1,2\r\n"
+    expected = header + "".join(rows.values()) + "e.tif,1,9\r\n" + '"f;1.tif",1,2\r\n'
     assert (tmp_path / "o.csv").read_bytes() == expected.encode()
     assert [totals_of(tmp_path / f"{name}.csv") for name in "abde"] == [(2, 12), (1, 3), (0, 0), (1, 9)]

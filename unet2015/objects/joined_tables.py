@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
+from unet2015.csv_table import csv_cell, csv_lines, quoted
 from unet2015.file_names import RAW
 from unet2015.objects.table import CHANNELS, write_arrow
 from unet2015.safe_files import Guard, atomic_path
@@ -95,14 +96,15 @@ def join_tables(path: Path, tables: Sequence[Path], guard: Guard, channels: Sequ
         atomic_path(path, guard) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors=RAW) as out,
     ):
-        writer = csv.DictWriter(out, list(names), restval="")
-        writer.writeheader()
+        out.write(csv_lines([map(quoted, names)]))
         for table, more in zip(tables, said, strict=True):
             with _opened(table) as file:
                 if not more and _is_plain(file, [*names]):
                     shutil.copyfileobj(file, out)
-                else:
-                    writer.writerows(row | more for row in csv.DictReader(file))
+                    continue
+                told = {name: csv_cell(value) for name, value in more.items()}
+                for row in csv.DictReader(file):
+                    out.write(csv_lines([[told.get(name) or quoted(row.get(name) or "") for name in names]]))
 
 
 def _is_plain(file: IO[str], names: Sequence[str]) -> bool:
