@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unet2015.objects.hulls import Hulls
 from unet2015.objects.progress import Progress, Share, nobody
+from unet2015.objects.sums import ExactSums
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -104,7 +105,7 @@ class PageMeasures:
         self._boxes = np.zeros((objects, 4), np.int64)
         self._boxes[:, :2] = max(height, width)
         self._kinds = np.zeros((3, objects), np.int64)
-        self._sums = np.zeros((channels, objects))
+        self._sums = [ExactSums(objects) for _ in range(channels)]
         self._lowest = np.full((channels, objects), np.inf)
         self._highest = np.full((channels, objects), -np.inf)
         self._halo: NDArray[np.integer] = np.zeros(
@@ -171,14 +172,13 @@ class PageMeasures:
     ) -> None:
         if len(values) == 0:
             return
-        lengths, index = runs.stop - runs.start, runs.index
-        which, first = np.repeat(index[runs.which], lengths), np.cumsum(lengths) - lengths
+        lengths, which = runs.stop - runs.start, runs.index[runs.which]
+        first = np.cumsum(lengths) - lengths
         for channel, plane in enumerate(values):
-            there = plane[inside].astype(np.float64)
-            # Pixel by pixel, so that rounding does not depend on strips.
-            np.add.at(self._sums[channel], which, there)
-            np.minimum.at(self._lowest[channel], index[runs.which], np.minimum.reduceat(there, first))
-            np.maximum.at(self._highest[channel], index[runs.which], np.maximum.reduceat(there, first))
+            there = plane[inside]
+            self._sums[channel].add(there, first, which)
+            np.minimum.at(self._lowest[channel], which, np.minimum.reduceat(there, first))
+            np.maximum.at(self._highest[channel], which, np.maximum.reduceat(there, first))
 
     def _add_outlines(self, labels: NDArray[np.integer], last: bool) -> None:
         """Count border pixels in all rows of which two more rows on both sides are known."""
@@ -234,7 +234,7 @@ class PageMeasures:
             moments=moments,
             perimeter=np.unique(_LENGTHS[_LENGTHS > 0]) @ self._kinds,
             solidity=solidity,
-            sums=self._sums,
+            sums=np.stack([one.total() for one in self._sums]) if self._sums else np.zeros((0, len(area))),
             lowest=self._lowest,
             highest=self._highest,
             touches_border=touches,
