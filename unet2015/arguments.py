@@ -174,21 +174,9 @@ def file_path(value: Any, name: str) -> Path:
 _TABLES = {".csv", ".parquet", ".tsv", ".txt", ".json", ".geojson", ".xls", ".xlsx", ".ods", ".html", ".pdf"}
 _IMAGES = {".tif", ".tiff", ".btf", ".tf2", ".tf8", ".lsm", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".zarr"}
 _MICROSCOPES = {".lif", ".nd2", ".czi", ".svs", ".ndpi"}
-_OTHERS = {
-    ".zip",
-    ".npy",
-    ".npz",
-    ".h5",
-    ".safetensors",
-    ".pt",
-    ".pth",
-    ".onnx",
-    ".toml",
-    ".yaml",
-    ".xml",
-    ".docx",
-}
-_FILE_ENDINGS = _TABLES | _IMAGES | _MICROSCOPES | _OTHERS
+_MODELS = {".safetensors", ".pt", ".pth", ".onnx"}
+_OTHERS = {".zip", ".npy", ".npz", ".h5", ".toml", ".yaml", ".xml", ".docx"}
+_FILE_ENDINGS = _TABLES | _IMAGES | _MICROSCOPES | _MODELS | _OTHERS
 
 
 def no_file_name(folder: Path, wanted: str) -> Path:

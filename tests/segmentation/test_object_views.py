@@ -132,6 +132,9 @@ def test_a_record_with_views_is_replayed(tmp_path, model, stack_file):
         record.write_text(json.dumps(said))
         with pytest.raises(ImageReadError, match="expected the record of a segmentation"):
             replay(record)
+    record.write_text(json.dumps({key: value for key, value in said.items() if key != "model"}))
+    with pytest.raises(ImageReadError, match="record of a segmentation.*it does not say model$"):
+        replay(record)
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, model, stack_file, monkeypatch):

@@ -74,6 +74,7 @@ def test_files_whose_channels_have_other_names_are_said(tmp_path, make_model, ca
             assert f"run, {words}" in said[1]
             words = "channel is DAPI" if channel == 1 else "channels are GFP, DAPI"
             assert f"b.ome.tif: its {words}, but in {tmp_path / 'i' / 'a.ome.tif'}, of" in said[0]
+            assert ("give the channel by its name" in said[0]) == (channel == 1)
             assert said[0].endswith("(and 1 more file)")
     wanted = {1: ["GFP"], "GFP": ["GFP"], None: ["DAPI", "GFP"]}[channel]
     assert record(tmp_path)["channel_names"] == wanted
@@ -101,6 +102,16 @@ def test_images_without_names_beside_others_are_said_where_that_matters(
     inputs = [tmp_path / "b.tif", tmp_path / "a.ome.tif"]  # the first without names
     first, second = segment_files(inputs, tmp_path / "o", model, options)
     assert [any("of the same run" in note for note in one.notes) for one in (first, second)] == [said, False]
+
+
+def test_no_channel_is_to_be_chosen_where_files_have_one_each(tmp_path, make_model, caplog):
+    for name in ("DAPI", "GFP"):
+        about = {"axes": "YX", "Channel": {"Name": [name]}}
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", STACK[0, 0], ome=True, metadata=about)
+    options = SegmentOptions(device="cpu")
+    segment_files(sorted(tmp_path.glob("*.tif")), tmp_path / "o", make_model(tmp_path / "m"), options)
+    (said,) = [one.getMessage() for one in caplog.records if "of the same run" in one.getMessage()]
+    assert said.endswith("segment them by themselves")
 
 
 def test_another_channel_is_another_result(tmp_path, file, model, caplog):

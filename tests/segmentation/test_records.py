@@ -116,7 +116,7 @@ def test_a_table_of_a_run_whose_class_map_has_another_name_is_refused_for_that(t
     segment_files([stack_file], tmp_path / "out", model, replace(options, tiled=True))
     assert (tmp_path / "out" / "stack.classes.ome.tif").exists()
     (result,) = segment_files([stack_file], tmp_path / "out", model, options)
-    said = "stack.objects.csv: exists, and is a result of other options or another command, by the record "
+    said = "stack.objects.csv: exists, and comes from stack.tif with the command and options in the record "
     assert f"{said}stack.record.json, so it is not replaced" in str(result.error)
 
 

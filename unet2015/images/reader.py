@@ -280,8 +280,8 @@ def _outermost(matches: list[Path]) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    if is_zarr(path):
-        return not path.name.startswith(".")
+    if path.name.startswith("."):
+        return False
     # A link whose OME-Zarr is gone, as with a share that is not mounted: opening it says so.
     alone = path.suffix.lower() == ".zarr" and path.is_symlink() and not path.exists()
-    return (alone or path.suffix.lower() in SUFFIXES) and not path.name.startswith(".")
+    return alone or path.suffix.lower() in SUFFIXES or is_zarr(path)

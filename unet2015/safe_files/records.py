@@ -127,7 +127,8 @@ def why_unknown(path: Path) -> str:
     for place in beside:
         record = read_record(place)
         if record is not None and path.name in record["outputs"]:
-            return f"and is a result of other options or another command, by the record {place.name}"
+            image = Path(found).name if isinstance(found := record.get("input"), str) else "another image"
+            return f"and comes from {image} with the command and options in the record {place.name}"
     if damaged := describe_damaged(beside):
         return f"and {damaged}"
     return "and no record beside it says that this program made it"

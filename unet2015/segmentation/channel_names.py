@@ -24,7 +24,8 @@ def with_other_channels(results: Sequence[FileResult], jobs: Sequence[Job]) -> l
     first, ours = next(iter(known.items()))
     where = f"but in {first}, of the same run, "
     several = len(ours) > 1
-    advice = "segment them by themselves" if several else "give the channel by its name"
+    chosen = not several and any(job.options.channel is not None for job in jobs)
+    advice = "give the channel by its name" if chosen else "segment them by themselves"
     what = "channels are" if several else "channel is"
     others = {
         path: f"its {what} {', '.join(names)}, {where}{', '.join(ours)}; {advice}"

@@ -83,6 +83,8 @@ def _short(error: Exception) -> str:
         return str(error)
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"it does not say {place}"
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 

@@ -50,6 +50,11 @@ class Course(DeviceDescent):
         waited = 0 < rule.patience <= self.state.waited
         return waited and validations(self.settings, self.done, self._first) >= rule.at_least
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether no step of this phase is left to do."""
+        return self.done >= self.settings.optimisation.steps or self._waited_enough()
+
     def _look(self, result: Validation) -> None:
         """Take in a validation for the schedule ``plateau``."""
         rule = self.settings.optimisation
@@ -150,10 +155,9 @@ class Course(DeviceDescent):
 
     def _say_if_ended(self) -> None:
         """Say of a training that was resumed after its last step that it had ended, and with what."""
-        last = self.done >= self.settings.optimisation.steps or self._waited_enough()
-        if not self.writes or not last or not self.state.best:
-            return
         best = self.state.best
+        if not self.writes or not self._has_ended or not best:
+            return
         words = "%s: the training had ended before, at step %d; its model is of step %s: %s"
         found = Validation.from_dict(best).describe()
         _log.info(words, self.folder, self.state.step, best["step"], found)

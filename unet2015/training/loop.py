@@ -224,7 +224,7 @@ class Training(Course):
             if self.start is not None and self.writes and self.state.step == 0:
                 self._validate(log)
             prepared = ahead.submit(self._read, self.state.step)
-            while self.done < self.settings.optimisation.steps and not self._waited_enough():
+            while not self._has_ended:
                 tiles, rate = prepared, self._rate()
                 if self.done + 1 < self.settings.optimisation.steps:
                     prepared = ahead.submit(self._read, self.state.step + 1)

@@ -56,10 +56,9 @@ def weight_gradient_in_bands(x: Tensor, gradient: Tensor, padding: tuple[int, in
     x = functional.pad(x, (columns, columns, rows, rows)) if rows or columns else x
     _, outer, height, width = gradient.shape
     at_a_time = max(1, _BAND // (gradient.element_size() * outer * width))
-    found: Tensor | None = None
+    found = x.new_zeros(outer, x.shape[1], 3, 3).contiguous(memory_format=torch.channels_last)
     for tile, made in zip(torch.split(x, 1), torch.split(gradient, 1), strict=True):
         for top in range(0, height, at_a_time):
             band = made[:, :, top : top + at_a_time]
-            part = weight_gradient(tile[:, :, top : top + band.shape[2] + 2], band, (0, 0))
-            found = part if found is None else found.add_(part)
-    return x.new_zeros(outer, x.shape[1], 3, 3) if found is None else found
+            found += weight_gradient(tile[:, :, top : top + band.shape[2] + 2], band, (0, 0))
+    return found

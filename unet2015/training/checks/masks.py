@@ -20,7 +20,7 @@ _NEAR, _FEW = 0.1, 8
 def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterator[Problem]:
     """Say if labels do not look like a mask of cells, or like membranes."""
     cells = "cells" if settings.kind == "mask" else "cell interior"
-    inside = sorted(set(np.unique(labels).tolist()) - {0, settings.ignore})
+    inside = _beside_0(labels, settings.ignore)
     if _like_image(labels, settings.ignore):
         yield problem_of(
             "error",
@@ -54,10 +54,14 @@ def mask_problems(file: Path, labels: Labels, settings: LabelSettings) -> Iterat
 
 def numbered_cells(labels: Labels, ignore: int | None) -> str:
     """Say if a mask has several values beside 0, which may be the numbers of cells; else nothing."""
-    inside = sorted(set(np.unique(labels).tolist()) - {0, ignore})
+    inside = _beside_0(labels, ignore)
     if len(inside) <= 1:
         return ""
     return f"has {_values(inside)}, all read as cells; instance labels need --label-kind instances"
+
+
+def _beside_0(labels: Labels, ignore: int | None) -> list[int]:
+    return sorted(set(np.unique(labels).tolist()) - {0, ignore})
 
 
 def _values(inside: Sequence[int]) -> str:
