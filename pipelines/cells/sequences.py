@@ -11,7 +11,7 @@ from scipy import ndimage
 from pipelines.cells.frames import IGNORE
 from unet2015.errors import DataSetError
 from unet2015.images.reader import read_pages
-from unet2015.metrics.seg_folders import numbered_files
+from unet2015.metrics.seg_frames import numbered_files
 
 
 @dataclass(frozen=True)

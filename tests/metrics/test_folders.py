@@ -371,7 +371,7 @@ def test_of_all_results_of_a_segmentation_those_are_meant_that_can_be_compared(t
 
 def test_frames_whose_pages_are_in_another_order_are_refused(tmp_path: Path) -> None:
     pages = np.stack([np.roll(CELLS, k, 0) for k in range(6)]).reshape(2, 3, *CELLS.shape)
-    for name, axes, array in (("man_seg0", "TZYX", pages), ("mask0", "ZTYX", pages.swapaxes(0, 1).copy())):
+    for name, axes, array in (("man_seg0", "IZYX", pages), ("mask0", "ZIYX", pages.swapaxes(0, 1).copy())):
         tifffile.imwrite(tmp_path / f"{name}.tif", array, metadata={"axes": axes}, photometric="minisblack")
     with pytest.raises(DataSetError, match="save both with their axes in the same order"):
         evaluate_seg(tmp_path, tmp_path)

@@ -16,6 +16,9 @@ frames = hnp.arrays(
 )
 
 
+PAGES = np.ones((6, 4, 4), np.uint16)
+
+
 def by_sets(truth: np.ndarray, result: np.ndarray) -> list[float]:
     scores = []
     for label in sorted(set(truth.ravel()) - {0}):
@@ -114,6 +117,22 @@ def test_results_whose_frames_begin_with_1_are_asked_about(folders: tuple[Path, 
     for number in (1, 2, *range(4, 12), 13):  # frames without truth
         (result / f"mask{number:03d}.tif").unlink()
     assert not asked()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_pages_of_a_frame_are_slices_and_a_film_is_refused(folders: tuple[Path, Path], side: int) -> None:
+    for axes in ("ZYX", "TYX"):
+        for number in (3, 12):
+            files = folders[0] / f"SEG/man_seg{number:03d}.tif", folders[1] / f"mask{number:03d}.tif"
+            for other, path in enumerate(files):
+                about = {"axes": axes} if other == side else None
+                tifffile.imwrite(
+                    path, np.ones((6, 4, 4), np.uint16), imagej=about is not None, metadata=about
+                )
+        if axes == "ZYX":
+            assert len(evaluate_seg(*folders).objects) == 2
+    with pytest.raises(DataSetError, match=rf"{files[side].stem[:4]}.*it has 6 times \(axis T\)"):
+        evaluate_seg(*folders)
 
 
 def test_names_what_is_missing_or_damaged(folders: tuple[Path, Path]) -> None:

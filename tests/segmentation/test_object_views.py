@@ -133,7 +133,7 @@ def test_a_record_with_views_is_replayed(tmp_path, model, stack_file):
         with pytest.raises(ImageReadError, match="expected the record of a segmentation"):
             replay(record)
     record.write_text(json.dumps({key: value for key, value in said.items() if key != "model"}))
-    with pytest.raises(ImageReadError, match="record of a segmentation.*it does not say model$"):
+    with pytest.raises(ImageReadError, match=r"record of a segmentation.*it does not say model$"):
         replay(record)
 
 

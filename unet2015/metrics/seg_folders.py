@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unet2015.arguments import callback, file_path, integer
-from unet2015.errors import AxesError, DataSetError, ImageValueError, LabelError, UsageError
+from unet2015.errors import DataSetError, LabelError
 from unet2015.images.result_names import shown_name
 from unet2015.metrics.background import LabelAreas
 from unet2015.metrics.doubtful_labels import PageDoubts
@@ -28,10 +25,10 @@ from unet2015.metrics.partial_truth import (
     notes_on_ignored,
 )
 from unet2015.metrics.seg import SEGScore, score_frames
+from unet2015.metrics.seg_frames import check_frame, numbered_files, pages_of, paired_results, truth_files
 from unet2015.metrics.several_pieces import InPieces
 from unet2015.wording import counted
 
-_log = logging.getLogger("unet2015")
 _FROM_ONE = (
     "its frames begin with {0}, and the challenge counts from 0; if {0} is the first frame, each is compared "
     "with the truth of the frame after its own: rename them"
@@ -79,13 +76,13 @@ def evaluate_seg(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     ignore = None if ignore is None else integer(ignore, "ignore")
     progress = callback(progress, "progress")
-    files = _truth_files(Path(truth)) or _truth_files(Path(truth) / "SEG")
+    files = truth_files(Path(truth)) or truth_files(Path(truth) / "SEG")
     if not files:
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
         )
     numbered = numbered_files(Path(result), "mask")
-    masks = numbered or _paired(files, result)
+    masks = numbered or paired_results(files, result)
     if missing := [files[number].name for number in files if number not in masks]:
         raise DataSetError(
             f"{result}: no maskTTT.tif for {', '.join(missing)}, and no file that goes with it by its name; "
@@ -106,7 +103,7 @@ def evaluate_seg(
     def frames() -> Iterable[tuple[int, ArrayLike, ArrayLike]]:
         for done, number in enumerate(files, 1):
             labels = parts.read(files[number], masks[number])
-            _check_pair(files[number], masks[number], notes.say)
+            check_frame(files[number], masks[number], notes.say)
             yield number, *labels
             if progress is not None:
                 progress(done, len(files))
@@ -140,7 +137,7 @@ class _AnnotatedParts:
 
     def read(self, truth: Path, result: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Return the pages of a frame and of its result."""
-        true, found = _pages_of(truth, self._say), _pages_of(result, self._say)
+        true, found = pages_of(truth, self._say), pages_of(result, self._say)
         ignore, annotated, whole = self._ignore, None, found
         if ignore is not None:
             texts = [ignored_number(page, ignore) for page in true]
@@ -193,90 +190,6 @@ class _AnnotatedParts:
             known = self._masks[side] or self._over[side]  # which say why numbers have several pieces
             if not known and (said := self._pieces[side].describe()):
                 self._say(folder, said)
-
-
-def _truth_files(folder: Path) -> dict[int, Path]:
-    """Return the ground truth of each frame; refuse what may be more of it, as it would count for nothing."""
-    from unet2015.images.formats import SUFFIXES
-
-    files = numbered_files(folder, "man_seg")
-    for path in sorted(folder.glob("[mM][aA][nN]_[sS][eE][gG]*")):
-        if path not in files.values() and path.suffix.lower() in SUFFIXES:
-            raise DataSetError(
-                f"{path}: expected man_segTTT.tif, one file a frame, so this would be left out: rename or "
-                "move it (single slices of a frame, man_seg_TTT_ZZZ.tif, are not measured)"
-            )
-    return files
-
-
-def _paired(files: dict[int, Path], result: str | Path) -> dict[int, Path]:
-    """Return the results of the frames by what names have in common; none if there are no images."""
-    from unet2015.images.pairs import named_files, pair_by_name
-    from unet2015.images.result_names import LABELS
-
-    try:
-        results = named_files(result, LABELS)
-    except UsageError:
-        return {}
-    numbers = {path: number for number, path in files.items()}
-    pairing = pair_by_name({path: path.stem for path in numbers}, results)
-    for true, found in pairing.pairs:
-        if os.path.realpath(true) == os.path.realpath(found):
-            raise DataSetError(f"{found}: the same file is given as truth and as result")
-    if pairing.pairs:
-        _log.info("frames were paired by their names, such as %s with %s", *pairing.pairs[0])
-    return {numbers[true]: found for true, found in pairing.pairs}
-
-
-def numbered_files(folder: Path, stem: str) -> dict[int, Path]:
-    """Return the files ``<stem><digits>.tif`` of a folder by their number, in rising order.
-
-    Raises
-    ------
-    DataSetError
-        Two files have the same number.
-    """
-    if not folder.is_dir():
-        return {}
-    found = [(re.fullmatch(rf"{stem}_?(\d+)\.tiff?", path.name, re.I), path) for path in folder.iterdir()]
-    files: dict[int, Path] = {}
-    for number, path in sorted((int(match[1]), path) for match, path in found if match):
-        if number in files:
-            raise DataSetError(
-                f"{path}: both it and {files[number].name} are of frame {number}; move away the one that is "
-                "not meant"
-            )
-        files[number] = path
-    return files
-
-
-def _check_pair(truth: Path, result: Path, say: Callable[[Path, str], None]) -> None:
-    """Raise `DataSetError` if the pages of a frame are in another order in its result; say what differs."""
-    from unet2015.images.counterpart import check_counterpart
-    from unet2015.images.reader import open_image
-
-    with open_image(truth, labels=True) as one, open_image(result, labels=True) as other:
-        check_counterpart(one, other, "its truth", say=say)
-
-
-def _pages_of(path: Path, say: Callable[[Path, str], None]) -> NDArray[np.integer]:
-    from unet2015.images.reader import read_pages
-    from unet2015.images.whole_numbers import whole_numbers_of
-
-    try:
-        pages = read_pages(path, say=say)
-    except AxesError as error:  # which asks for an option that the challenge's layout has no use for
-        raise AxesError(
-            f"{path}: expected one frame, YX or ZYX, but it has more axes; save it alone"
-        ) from error
-    except ImageValueError as error:
-        if "--axes" not in str(error):
-            raise
-        raise ImageValueError(
-            f"{path}: expected one frame, YX or ZYX, but it has channels; save it alone"
-        ) from error
-    advice = "SEG needs labels in which every cell has its own number"
-    return whole_numbers_of(pages, str(path), advice)
 
 
 def _check_labels(
