@@ -109,3 +109,26 @@ def test_chunks_that_were_left_out_are_read_as_before(tmp_path):
     with open_image(path) as image:
         assert len(left) == 1, "zarr leaves out chunks of zeros"
         assert np.array_equal(image.read(0, 0, 40, 0, 20).squeeze(), pixels)
+
+
+@pytest.mark.parametrize("compressors", [None, "auto"])
+def test_a_shard_that_ends_before_a_chunk_of_its_index_is_damaged(tmp_path, compressors):
+    pixels = np.random.default_rng(0).integers(1, 200, (40, 20)).astype(np.uint8)
+    shards = {"shape": (40, 20), "index_location": "start"}
+    options = {"chunks": (10, 20), "shards": shards, "compressors": compressors}
+    path = make(tmp_path / "a.zarr", pixels, version="0.5", **options)
+    (shard,) = (file for file in (path / "0").rglob("*") if file.is_file() and file.name != "zarr.json")
+    whole = shard.read_bytes()
+    index = np.frombuffer(whole[:64], "<u8").reshape(4, 2)  # where each chunk lies, and its bytes
+    for start, length in index.tolist():
+        for end in (start, start + length - 1):
+            shard.write_bytes(whole[:end])
+            with open_image(path) as image:
+                for row in range(4):
+                    there = index[row].sum() <= end
+                    if there:
+                        found = image.read(0, 10 * row, 10 * row + 10, 0, 20)[0]
+                        assert np.array_equal(found, pixels[10 * row : 10 * row + 10])
+                    else:
+                        with pytest.raises(ImageReadError, match=f"ends at byte {end}.*copy the image again"):
+                            image.read(0, 10 * row, 10 * row + 10, 0, 20)

@@ -126,9 +126,7 @@ def test_pages_of_a_frame_are_slices_and_a_film_is_refused(folders: tuple[Path, 
             files = folders[0] / f"SEG/man_seg{number:03d}.tif", folders[1] / f"mask{number:03d}.tif"
             for other, path in enumerate(files):
                 about = {"axes": axes} if other == side else None
-                tifffile.imwrite(
-                    path, np.ones((6, 4, 4), np.uint16), imagej=about is not None, metadata=about
-                )
+                tifffile.imwrite(path, PAGES, imagej=other == side, metadata=about, photometric="minisblack")
         if axes == "ZYX":
             assert len(evaluate_seg(*folders).objects) == 2
     with pytest.raises(DataSetError, match=rf"{files[side].stem[:4]}.*it has 6 times \(axis T\)"):

@@ -6,7 +6,7 @@ They are written without second names, which some file systems do not have (exFA
 import asyncio
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from unet2015.errors import ImageReadError
 from unet2015.images.zarr_formats import MARKERS
@@ -93,8 +93,10 @@ def _read(root: Path, key: str, part: Any) -> bytes | None:
             if hasattr(part, "suffix"):
                 file.seek(max(0, file.seek(0, 2) - part.suffix))
                 return file.read()
-            file.seek(part.start if hasattr(part, "start") else part.offset)
-            return file.read(part.end - part.start) if hasattr(part, "start") else file.read()
+            if hasattr(part, "start"):
+                return _read_range(file, path, part.start, part.end)
+            file.seek(part.offset)
+            return file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         for place in (path, *path.parents[: len(Path(key).parts) - 1]):
             if place.is_symlink() and not place.exists():
@@ -106,3 +108,15 @@ def _read(root: Path, key: str, part: Any) -> bytes | None:
         return None
     except OSError as error:
         raise ImageReadError(f"{path}: cannot read the file: {error.strerror or error}") from error
+
+
+def _read_range(file: BinaryIO, path: Path, start: int, end: int) -> bytes:
+    """Return these bytes of a shard; zarr would take a chunk of which none is there for one left out."""
+    file.seek(start)
+    data = file.read(end - start)
+    if len(data) < max(end - start, 1):
+        raise ImageReadError(
+            f"{path}: expected bytes {start} to {end} by the index of its chunks, but the file ends at byte "
+            f"{file.seek(0, 2)}, so it is damaged; copy the image again"
+        )
+    return data
