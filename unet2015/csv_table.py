@@ -11,8 +11,8 @@ def csv_table(rows: Iterable[Sequence[object]]) -> str:
     """Return rows as CSV (RFC 4180).
 
     Numbers stay numbers. A text that a spreadsheet would take for a formula gets an apostrophe before it, as
-    OWASP advises ("CSV Injection"): a file may have any name. A text with a comma, or with what separates
-    cells in other countries, is quoted.
+    OWASP advises ("CSV Injection"): a file may have any name. So does one with apostrophes there already, so
+    that two names stay two. A text with a comma, or with what separates cells in other countries, is quoted.
     """
     return csv_lines(map(csv_cell, row) for row in rows)
 
@@ -29,7 +29,7 @@ def csv_cell(value: object) -> str:
     text = str(value)
     if isinstance(value, int | float):  # also by subclasses of NumPy
         return text
-    if isinstance(value, str) and text.startswith(FORMULA):
+    if isinstance(value, str) and text.lstrip("'").startswith(FORMULA):
         text = f"'{text}"
     return quoted(text)
 

@@ -128,7 +128,7 @@ def test_the_list_of_failures_has_no_formula_and_still_names_the_file(place, cli
     assert (kind, reason[:2]) == ("ImageReadError", "'=")
 
 
-@pytest.mark.parametrize("first", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1"])
+@pytest.mark.parametrize("first", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "'-1"])
 def test_a_text_is_no_formula_in_a_table(first):
     ((cell, number, empty, other),) = csv.reader(
         io.StringIO(csv_table([(first, -1.5, None, "a;=1")]), newline="")

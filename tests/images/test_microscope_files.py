@@ -181,6 +181,21 @@ def test_frames_that_are_not_there_are_said(tmp_path):
         assert np.array_equal(image.read(4, 0, 20, 0, 30), array[1, 1])
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_frame_shorter_than_its_pixels_is_an_error(tmp_path, number):
+    array = pixels((3, 1, 1, 5, 6))
+    write_nd2(tmp_path / "a.nd2", [array])
+    whole = (tmp_path / "a.nd2").read_bytes()
+    place = whole.rindex(b"ImageDataSeq|%d!" % number) + len("ImageDataSeq|0!") + 8  # in the map of parts
+    size = int.from_bytes(whole[place : place + 8], "little")
+    assert size == 8 + array[0].nbytes
+    for less in (1, array[0].nbytes // 2):
+        cut = whole[:place] + (size - less).to_bytes(8, "little") + whole[place + 8 :]
+        (tmp_path / "a.nd2").write_bytes(cut)
+        with pytest.raises(ImageReadError, match=f"frame {number} has {size - less} bytes, .* take {size};"):
+            open_image(tmp_path / "a.nd2")
+
+
 @pytest.mark.parametrize(("times", "declared"), [(1, 3), (2, 6)])
 def test_frames_that_no_loop_counts_are_said(tmp_path, times, declared):
     """Such as those of a JOBS recording, whose loops the library does not know."""

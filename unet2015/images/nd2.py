@@ -3,7 +3,7 @@
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +73,9 @@ class Nd2Image(SceneImage):
             self._counts = tuple(count for _, count in loops)
             shape = [1 if kind == "XYPosLoop" else count for kind, count in loops]
             wanted = {self._frame((*place, 0)) for place in np.ndindex(*self._loops_only(shape))}
-            missing = len(wanted - there)
+            if not self._encoded:
+                _check_whole({n: there[n] for n in wanted & there.keys()}, self._file.attributes, path)
+            missing = len(wanted - there.keys())
             if missing == len(wanted):
                 raise ImageReadError(f"{path}: none of the planes that it declares is there; copy it again")
             note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
@@ -171,7 +173,7 @@ def _positions(experiment: Sequence[Any]) -> list[object]:
     return [None]
 
 
-def _beyond(there: set[int], counts: Sequence[int]) -> tuple[str, ...]:
+def _beyond(there: Iterable[int], counts: Sequence[int]) -> tuple[str, ...]:
     """Return the note on frames that no loop of the experiment counts, such as those of a JOBS recording."""
     declared = math.prod(counts)
     more = sum(number >= declared for number in there)
@@ -183,8 +185,24 @@ def _beyond(there: set[int], counts: Sequence[int]) -> tuple[str, ...]:
     )
 
 
-def _frames(path: Path) -> set[int]:
-    """Return the numbers of the frames that are there; the library reads others as 0 and says nothing.
+def _check_whole(frames: Mapping[int, int], attributes: Any, path: Path) -> None:
+    """Raise `ImageReadError` if a frame without compression has fewer bytes than its time and its pixels.
+
+    The library reads on beyond it.
+    """
+    row = int(attributes.widthPx or 0) * attributes.componentCount * attributes.bitsPerComponentInMemory // 8
+    step = max(row, int(attributes.widthBytes or 0))  # rows may be padded, after the last one or not
+    least = 8 + step * (attributes.heightPx - 1) + row
+    for number, size in sorted(frames.items()):
+        if 0 < size < least:
+            raise ImageReadError(
+                f"{path}: frame {number} has {size} bytes, but its pixels take {least}; the file is damaged: "
+                "copy it again, or save it again with NIS-Elements"
+            )
+
+
+def _frames(path: Path) -> dict[int, int]:
+    """Return the frames that are there, with their bytes; the library reads others as 0 and says nothing.
 
     The file ends with a map of its parts, which names each frame, its place and its size.
     """
@@ -200,4 +218,6 @@ def _frames(path: Path) -> set[int]:
         file.seek(min(struct.unpack("<Q", end[32:])[0], size))
         found = _FRAME.findall(file.read())
     places = {int(number): struct.unpack("<QQ", place) for number, place in found}
-    return {number for number, (start, length) in places.items() if start + length <= size}
+    # Some programs write the place twice, so that the size is not known.
+    known = {number: (start, 0 if start == length else length) for number, (start, length) in places.items()}
+    return {number: length for number, (start, length) in known.items() if start + length <= size}
