@@ -28,17 +28,25 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_kind() -> str:
-    """Return this processor's kind in the words of the table: matrix units change what bfloat16 costs."""
-    from unet2015.device import has_matrix_units
+    """Return this processor's kind in the words of the table.
 
-    return "CPU with AMX" if has_matrix_units() else "CPU"
+    Matrix units change what bfloat16 costs, and without AVX-512 trainings in float32 take another way.
+    """
+    return _kind()[0]
 
 
 def result_of_kind(name: str) -> str:
     """Return the name of a result that is kept for each kind of processor."""
-    from unet2015.device import has_matrix_units
+    return f"{name}{_kind()[1]}"
 
-    return f"{name}_amx" if has_matrix_units() else name
+
+def _kind() -> tuple[str, str]:
+    from unet2015.device import has_matrix_units
+    from unet2015.networks.cpu_training import stops_at_avx2
+
+    if has_matrix_units():
+        return "CPU with AMX", "_amx"
+    return ("CPU with AVX2 alone", "_avx2") if stops_at_avx2() else ("CPU", "")
 
 
 def seconds(*candidates: Callable[[], object], repeats: int = 5) -> list[dict[str, Any]]:

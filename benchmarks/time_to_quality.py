@@ -47,7 +47,7 @@ from benchmarks.machine import RESULTS, cpu_kind, result_of_kind, row, write_res
 from benchmarks.peers import peer, peer_versions
 from benchmarks.quality_curves import Point, Task, read_task, tiny_task, train_ours
 from benchmarks.quality_peers import train_peer
-from unet2015.device import has_matrix_units, thread_count
+from unet2015.device import thread_count
 from unet2015.safe_files import write_json
 
 DATA = Path(os.environ.get("UNET2015_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -181,7 +181,7 @@ def table(times: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _kind() -> str:
-    return f", {cpu_kind()}" if has_matrix_units() else ""
+    return "" if (kind := cpu_kind()) == "CPU" else f", {kind}"
 
 
 def said(times: dict[str, Any]) -> str:

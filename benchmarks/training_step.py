@@ -15,7 +15,7 @@ The first loss of ours and of ``eager``, augmentation included, and of MONAI's n
 agree before time is taken. The candidates run in turn; each turn begins with a step that is not timed, and
 only ours keeps the heap (`kept_heap`), as a training does. With one thread (``OMP_NUM_THREADS=1``)
 processor time is compared, else the clock. In bfloat16 both peers compute under autocast, weights and loss in
-float32, as ours does; the result is one of its own, ``results/training_step_bfloat16.json``.
+float32, as ours does. Results lie in ``results/training_step[_bfloat16][_amx|_avx2].json``, by the processor.
 """
 
 import statistics
@@ -33,7 +33,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.command import options
-from benchmarks.machine import keep_result, row, said, summary
+from benchmarks.machine import cpu_kind, keep_result, result_of_kind, row, said, summary
 from benchmarks.peers import peer_versions
 from benchmarks.training_candidates import MOMENTUM, RATE, Candidate, eager, monai, ours
 from unet2015.device import thread_count
@@ -132,7 +132,7 @@ def compare(settings: TrainingSettings, side: int, rounds: int, steps: int) -> d
 
 def table(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each peer."""
-    question = f"training step on a CPU, width {result['width']}, tile {result['tile']}"
+    question = f"training step on a {cpu_kind()}, width {result['width']}, tile {result['tile']}"
     half = result["precision"] == "bfloat16"
     question += ", bfloat16" if half else ""
     # With one thread, other work on the machine does not count in the processor's time.
@@ -180,7 +180,7 @@ def measured(given: Namespace, precision: str) -> None:
     )
     result = compare(settings, side, rounds, steps)
     answer = {**result, "peers": peer_versions("monai", "torch", "scipy"), "table": table(result)}
-    keep_result(given, RESULT[precision], __doc__, answer)
+    keep_result(given, result_of_kind(RESULT[precision]), __doc__, answer)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

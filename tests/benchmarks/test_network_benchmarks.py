@@ -85,10 +85,16 @@ def test_the_padded_network_is_the_network_inside(depth):
 
 
 @pytest.mark.parametrize(
-    ("units", "kind", "name"), [(False, "CPU", "engines"), (True, "CPU with AMX", "engines_amx")]
+    ("units", "old", "kind", "name"),
+    [
+        (False, False, "CPU", "engines"),
+        (True, False, "CPU with AMX", "engines_amx"),
+        (False, True, "CPU with AVX2 alone", "engines_avx2"),
+    ],
 )
-def test_results_of_processors_with_matrix_units_are_kept_apart(monkeypatch, units, kind, name):
+def test_results_of_kinds_of_processors_are_kept_apart(monkeypatch, units, old, kind, name):
     monkeypatch.setattr("unet2015.device.has_matrix_units", lambda: units)
+    monkeypatch.setattr("unet2015.networks.cpu_training.stops_at_avx2", lambda: old)
     assert (machine.cpu_kind(), machine.result_of_kind("engines")) == (kind, name)
     times = {"cpu_least": 10, "least": 10}
     windows = [{"overlap": 0.25, "order": "channels last", "ratio": 2.5, "times": times}]

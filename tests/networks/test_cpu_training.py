@@ -76,7 +76,7 @@ def small_maps(monkeypatch):
     monkeypatch.setattr(cpu_training, "_LEAST_PRODUCTS", (2**14, 0))
     monkeypatch.setattr(cpu_training, "has_matrix_units", lambda: True)
     monkeypatch.setattr(cpu_training, "_LEAST_MAPS", (2**14, 0))
-    monkeypatch.setattr(cpu_training, "_stops_at_avx2", lambda: False)
+    monkeypatch.setattr(cpu_training, "stops_at_avx2", lambda: False)
     monkeypatch.setattr(cpu_training, "_LEAST_WEIGHTS", (2**14, 0))
 
 
@@ -182,7 +182,7 @@ def test_products_are_used_where_they_are_faster(inner, outer, side, units, mult
     ],
 )  # fmt: skip
 def test_bands_of_products_are_used_where_they_are_faster(inner, outer, side, avx2, banded, monkeypatch):
-    monkeypatch.setattr(cpu_training, "_stops_at_avx2", lambda: avx2)
+    monkeypatch.setattr(cpu_training, "stops_at_avx2", lambda: avx2)
     multiply = mock.Mock(wraps=product_gradients.weight_gradient_in_bands)
     monkeypatch.setattr(product_gradients, "weight_gradient_in_bands", multiply)
     plain, x = made({"kernel_size": 3}, inner, outer), noise(1, inner, side, side)

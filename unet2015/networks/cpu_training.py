@@ -128,11 +128,11 @@ def _is_for_products(x: Tensor, weight: Tensor, shape: Shape) -> bool:
 def _is_for_bands(x: Tensor, weight: Tensor, shape: Shape) -> bool:
     """Whether it is a large 3x3 convolution in float32, on a processor with AVX2 and no more."""
     large = _is_large(x, weight, _LEAST_BANDS)
-    return large and x.dtype == torch.float32 and _is_usual(weight, shape) and _stops_at_avx2()
+    return large and x.dtype == torch.float32 and _is_usual(weight, shape) and stops_at_avx2()
 
 
 @cache
-def _stops_at_avx2() -> bool:
+def stops_at_avx2() -> bool:
     """Whether this processor computes with AVX2, and has no AVX-512."""
     return torch.backends.cpu.get_cpu_capability() == "AVX2"
 
