@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
+from unet2015.images.display import stretched
 from unet2015.images.figure_files import SOFTWARE, remove_figure, write_figure
 from unet2015.safe_files import make_folder
 from unet2015.tiling.classes import class_map
@@ -146,8 +147,7 @@ class Pictures:
             top, left = (max(0, (length - WINDOW) // 2) for length in (height, width))
             box = (top, min(height, top + WINDOW), left, min(width, left + WINDOW))
             pixels = small(page.source.read(0, *box).mean(axis=0))
-            low, high = np.percentile(pixels, (1, 99))
-            self._images[number] = _levels((pixels - low) / max(1e-6, high - low))
+            self._images[number] = _levels(stretched(pixels, (1, 99)))
         return self._images[number]
 
 
@@ -172,7 +172,7 @@ def _step(shape: tuple[int, ...]) -> int:
     return max(1, -(-max(shape) // SIDE))
 
 
-def _levels(plane: NDArray[np.float32]) -> Gray:
+def _levels(plane: NDArray[np.floating]) -> Gray:
     levels: Gray = (plane.clip(0, 1) * 255).round().astype(np.uint8)
     return levels
 
