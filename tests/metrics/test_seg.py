@@ -119,6 +119,13 @@ def test_results_whose_frames_begin_with_1_are_asked_about(folders: tuple[Path, 
     assert not asked()
 
 
+def test_a_truth_of_two_folders_is_asked_about(folders: tuple[Path, Path]) -> None:
+    truth, result = folders
+    (truth / "man_seg003.tif").write_bytes((truth / "SEG" / "man_seg003.tif").read_bytes())
+    with pytest.raises(DataSetError, match="both it and its folder SEG hold"):
+        evaluate_seg(truth, result)
+
+
 @pytest.mark.parametrize("side", [0, 1])
 def test_pages_of_a_frame_are_slices_and_a_film_is_refused(folders: tuple[Path, Path], side: int) -> None:
     for axes in ("ZYX", "TYX"):

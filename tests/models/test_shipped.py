@@ -188,10 +188,13 @@ def test_a_name_is_taken_wherever_a_path_is(folder, stack):
     assert unet2015.load_model("test-cells").sha256 == list_models()[0].sha256
 
 
-def test_a_file_on_disk_wins(folder, tmp_path):
+def test_a_file_on_disk_wins_and_that_is_said(folder, tmp_path, caplog):
+    assert find_model("test-cells").parent == folder
+    assert not caplog.text
     trained(tmp_path / "here" / "test-cells", width=3)
     assert unet2015.load_model("test-cells").info.network.width == 3
     assert find_model("test-cells").resolve() == tmp_path / "here" / "test-cells"
+    assert "test-cells: this is taken, from the current folder, and not the model of this name" in caplog.text
 
 
 def test_the_folder_of_a_training_stands_for_its_model(folder, tmp_path, stack):

@@ -366,7 +366,7 @@ def test_where_a_start_is_found(tmp_path, begun):
     assert len({one.model.sha256 for one in found}) == 1
     assert find_start("em-membrane").name == "em-membrane"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"this folder has no model\.safetensors"):
+    with pytest.raises(ModelError, match=r"this folder holds no model\.safetensors"):
         find_start(tmp_path / "empty")
     with pytest.raises(ModelError, match="did you mean em-membrane"):
         find_start("em-membran")

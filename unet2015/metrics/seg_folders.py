@@ -76,7 +76,12 @@ def evaluate_seg(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     ignore = None if ignore is None else integer(ignore, "ignore")
     progress = callback(progress, "progress")
-    files = truth_files(Path(truth)) or truth_files(Path(truth) / "SEG")
+    files, inside = truth_files(Path(truth)), truth_files(Path(truth) / "SEG")
+    if files and inside:
+        raise DataSetError(
+            f"{truth}: both it and its folder SEG hold man_segTTT.tif; move away those that are not meant"
+        )
+    files = files or inside
     if not files:
         raise DataSetError(
             f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"

@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,8 @@ def model_names() -> list[str]:
 def find_model(model: str | Path) -> Path:
     """Return the path of a model file: from this path, the folder of a training, or a shipped model's name.
 
-    A file of that name on disk, or a folder with a model in it, takes precedence over a shipped model. A name
-    with a folder or an ending in it is a path, whether or not there is such a file.
+    A file of that name on disk, or a folder with a model in it, takes precedence over a shipped model, which
+    is said. A name with a folder or an ending in it is a path, whether or not there is such a file.
 
     Raises
     ------
@@ -101,16 +102,16 @@ def find_model(model: str | Path) -> Path:
         There is no such file, no model in the folder, and no shipped model of that name.
     """
     path, name = Path(model), str(model)
+    shipped = _shipped()
     if os.path.isfile(path / OF_A_TRAINING):  # which raises no error where it may not look
-        return path / OF_A_TRAINING
-    if path.is_dir() and name not in _shipped():
+        return _instead(path / OF_A_TRAINING, name, shipped)
+    if path.is_dir() and name not in shipped:
         raise ModelError(
             f"{name}: this folder holds no {OF_A_TRAINING}; give a training's folder, which has one after "
             "its first validation, or a model file"
         )
     if path.is_file() or path.name != name or path.suffix:
-        return path
-    shipped = _shipped()
+        return _instead(path, name, shipped) if path.is_file() else path
     if name in shipped:
         return shipped[name]
     if path.exists():  # a pipe, say: reading it says what is wrong
@@ -119,6 +120,14 @@ def find_model(model: str | Path) -> Path:
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     known = f"shipped are: {', '.join(shipped)}" if shipped else "none is shipped"
     raise ModelError(f"{name}: there is no such file, and no model of this name; {known}{hint}")
+
+
+def _instead(path: Path, name: str, shipped: Collection[str]) -> Path:
+    """Return a path that was found; say so where a shipped model has its name."""
+    if name in shipped:
+        words = "%s: this is taken, from the current folder, and not the model of this name that is shipped"
+        _log.warning(words, path)
+    return path
 
 
 def load_model(model: str | Path) -> Model:

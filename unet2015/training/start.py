@@ -7,7 +7,7 @@ from typing import Any
 
 from unet2015 import networks
 from unet2015.arguments import file_path
-from unet2015.errors import DataSetError, ModelError, SettingsError, UsageError
+from unet2015.errors import DataSetError, SettingsError, UsageError
 from unet2015.geometry import smallest_tile
 from unet2015.models.as_it_is import as_it_is
 from unet2015.models.model_file import Model, ModelInfo, read_model_file
@@ -79,15 +79,8 @@ def find_start(start: str | Path | Start | Model | None) -> Start | None:
                 "start: expected a model as its file holds it, but this one has no file, or one of them was "
                 "changed; give the path of a model file"
             )
-    path = file_path(start, "start")
-    if path.is_dir():
-        if not (path / MODEL).exists():
-            raise ModelError(
-                f"{path}: expected a model file, the folder of a training or the name of a shipped model, "
-                f"but this folder has no {MODEL}; give the file itself, or train there first"
-            )
-        path = path / MODEL
-    model = read_model_file(find_model(path))
+    path = find_model(file_path(start, "start"))
+    model = read_model_file(path)
     warn_of_doubts(model)
     whole = path.absolute()
     where = f"{whole.parent.name}/{whole.name}" if whole.name == MODEL else whole.name
