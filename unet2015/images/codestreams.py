@@ -64,12 +64,17 @@ def _jpeg(data: bytes) -> PictureSize | None:
 
 
 def _jpeg2000(data: bytes) -> PictureSize | None:
-    start = 0 if data[:2] == b"\xff\x4f" else _box(data, (b"jp2c",))
+    start = jpeg2000_start(data)
     if start is None or data[start : start + 4] != b"\xff\x4f\xff\x51":
         return None
     right, bottom, left, top = struct.unpack_from(">IIII", data, start + 8)
     (samples,) = struct.unpack_from(">H", data, start + 40)
     return PictureSize(right - left, bottom - top, samples)
+
+
+def jpeg2000_start(data: bytes) -> int | None:
+    """Return where the code stream of a JPEG 2000 begins, which may lie in a file of boxes."""
+    return 0 if data[:2] == b"\xff\x4f" else _box(data, (b"jp2c",))
 
 
 def _jpeg_xl(data: bytes) -> PictureSize | None:
@@ -119,8 +124,14 @@ def _bits(data: bytes) -> Callable[[int], int]:
 
 
 def _jpeg_xr(data: bytes) -> PictureSize | None:
+    sizes = jpeg_xr_entries(data)
+    return PictureSize(sizes[0xBC80], sizes[0xBC81]) if {0xBC80, 0xBC81} <= sizes.keys() else None
+
+
+def jpeg_xr_entries(data: bytes) -> dict[int, int]:
+    """Return the numbers in the header of a JPEG XR, by their tags; none if it is no such."""
     if data[:3] != b"II\xbc":
-        return None
+        return {}
     (start,) = struct.unpack_from("<I", data, 4)
     (entries,) = struct.unpack_from("<H", data, start)
     sizes = {}
@@ -129,7 +140,7 @@ def _jpeg_xr(data: bytes) -> PictureSize | None:
         form = {1: "<B", 3: "<H", 4: "<I"}.get(kind)
         if form is not None:
             (sizes[code],) = struct.unpack_from(form, data, start + 10 + 12 * entry)
-    return PictureSize(sizes[0xBC80], sizes[0xBC81]) if {0xBC80, 0xBC81} <= sizes.keys() else None
+    return sizes
 
 
 def _png(data: bytes) -> PictureSize | None:

@@ -21,6 +21,7 @@ from unet2015.images.planes import listed_bytes
 from unet2015.images.sample_axis import describe_alpha, plane_order, sample_axis, slices_advice
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
+from unet2015.images.stream_ends import describe_lost_end
 from unet2015.large_arrays import large_array
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
@@ -251,18 +252,21 @@ class TiffImage(Image):
             return np.full((plane.rows, plane.columns, samples), missing_value(plane.page), self.dtype)
         data = self._bytes(int(plane.offsets[index]), int(plane.counts[index]), plane)
         try:
-            found = declared_size(int(plane.page.compression), data)
+            found = declared_size(compression := int(plane.page.compression), data)
             if found is not None and is_larger(found, plane.columns, plane.rows, self._samples):
                 raise ValueError(
                     f"it holds a picture of {found.height} x {found.width} px and {found.samples or 'some'} "
                     f"samples, but has {plane.rows} x {plane.columns} px of {self._samples}"
                 )
+            # Parts of one JPEG, as Hamamatsu has them, end at a restart marker.
+            if plane.page.jpegheader is None and (lost := describe_lost_end(compression, data)):
+                raise ValueError(lost)
 
             def decode(coded: bytes) -> npt.NDArray[Any]:
                 return np.asarray(plane.page.decode(coded, index, jpegtables=plane.page.jpegtables)[0])
 
             segment = decode(data)
-            if int(plane.page.compression) == _JPEG and strip_ends_early(data, segment, decode):
+            if compression == _JPEG and strip_ends_early(data, segment, decode):
                 raise ValueError("its data end before its last pixel")
         except NotImplementedError as error:
             raise ImageReadError(
