@@ -76,16 +76,7 @@ def evaluate_seg(
     truth, result = file_path(truth, "truth"), file_path(result, "result")
     ignore = None if ignore is None else integer(ignore, "ignore")
     progress = callback(progress, "progress")
-    files, inside = truth_files(Path(truth)), truth_files(Path(truth) / "SEG")
-    if files and inside:
-        raise DataSetError(
-            f"{truth}: both it and its folder SEG hold man_segTTT.tif; move away those that are not meant"
-        )
-    files = files or inside
-    if not files:
-        raise DataSetError(
-            f"{truth}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
-        )
+    files = truth_files(Path(truth))
     numbered = numbered_files(Path(result), "mask")
     masks = numbered or paired_results(files, result)
     if missing := [files[number].name for number in files if number not in masks]:

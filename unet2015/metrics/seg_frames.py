@@ -17,7 +17,26 @@ _log = logging.getLogger("unet2015")
 
 
 def truth_files(folder: Path) -> dict[int, Path]:
-    """Return the ground truth of each frame; refuse what may be more of it, as it would count for nothing."""
+    """Return the ground truth of each frame, from a folder or its folder ``SEG``.
+
+    Raises
+    ------
+    DataSetError
+        There is none, or it lies in both; or what may be more of it would count for nothing.
+    """
+    files, inside = _truth_in(folder), _truth_in(folder / "SEG")
+    if files and inside:
+        raise DataSetError(
+            f"{folder}: both it and its folder SEG hold man_segTTT.tif; move away those that are not meant"
+        )
+    if not files and not inside:
+        raise DataSetError(
+            f"{folder}: expected man_segTTT.tif here or in SEG/ (one slice a frame), found none"
+        )
+    return files or inside
+
+
+def _truth_in(folder: Path) -> dict[int, Path]:
     from unet2015.images.formats import SUFFIXES
 
     files = numbered_files(folder, "man_seg")
