@@ -84,6 +84,10 @@ def check_numbers(page: Any, name: str) -> None:
         )
 
 
+_LERC, _LERC_PARAMETERS = 34887, 50674
+"""A compression; a tag, whose second number tells of another one on top."""
+
+
 def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
     """Raise `ImageReadError` if a page does not hold intensities, or labels, that can be decoded.
 
@@ -107,6 +111,8 @@ def check_page(page: Any, name: str, *, labels: bool, indices: bool) -> None:
             f"differences between pixels of {page.bitspersample} bits (tag Predictor) are not supported; "
             "save a copy of the same values without them, or with 8 or 16 bits"
         )
+    elif page.compression == _LERC and any(page.tags.valueof(_LERC_PARAMETERS, (0, 0))[1:2]):
+        problem = "LERC with another compression on top of it is not supported; save a copy with one of them"
     elif page.photometric == PALETTE and not indices and page.colormap is None:
         problem = "its pixels are indices of a colour palette that is not there; copy it again"
     elif page.is_stk:

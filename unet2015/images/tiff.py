@@ -9,27 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
-from unet2015.images.codestreams import declared_size, is_larger
+from unet2015.images.coded_segments import decode_segment
 from unet2015.images.contents import read_contents
 from unet2015.images.decoded import Decoded, beyond_kept
 from unet2015.images.directories import Plane
 from unet2015.images.header import merged_axes
 from unet2015.images.image import Colours, Image, ImageHeader
-from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.photometric import invert
 from unet2015.images.planes import listed_bytes
 from unet2015.images.sample_axis import describe_alpha, plane_order, sample_axis, slices_advice
 from unet2015.images.samples import value_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
-from unet2015.images.stream_ends import describe_lost_end
 from unet2015.large_arrays import large_array
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
 
 _COLOURS = (3, 4)
 """Samples of a pixel of 8 bits that ImageJ opens as RGB, not as channels."""
-_JPEG = 7
-"""A compression in which decoders fill what is missing."""
 
 
 class TiffImage(Image):
@@ -252,22 +248,7 @@ class TiffImage(Image):
             return np.full((plane.rows, plane.columns, samples), missing_value(plane.page), self.dtype)
         data = self._bytes(int(plane.offsets[index]), int(plane.counts[index]), plane)
         try:
-            found = declared_size(compression := int(plane.page.compression), data)
-            if found is not None and is_larger(found, plane.columns, plane.rows, self._samples):
-                raise ValueError(
-                    f"it holds a picture of {found.height} x {found.width} px and {found.samples or 'some'} "
-                    f"samples, but has {plane.rows} x {plane.columns} px of {self._samples}"
-                )
-            # Parts of one JPEG, as Hamamatsu has them, end at a restart marker.
-            if plane.page.jpegheader is None and (lost := describe_lost_end(compression, data)):
-                raise ValueError(lost)
-
-            def decode(coded: bytes) -> npt.NDArray[Any]:
-                return np.asarray(plane.page.decode(coded, index, jpegtables=plane.page.jpegtables)[0])
-
-            segment = decode(data)
-            if compression == _JPEG and strip_ends_early(data, segment, decode):
-                raise ValueError("its data end before its last pixel")
+            return decode_segment(data, plane, index, self._samples)
         except NotImplementedError as error:
             raise ImageReadError(
                 f"{self.name}: page {plane.page.index}: its strips or tiles are not supported: "
@@ -278,8 +259,6 @@ class TiffImage(Image):
                 f"{self.name}: page {plane.page.index}: strip or tile {index} cannot be decoded: "
                 f"{reason(error)}; the file is damaged: copy it again"
             ) from error
-        pixels: npt.NDArray[Any] = segment[0]
-        return pixels
 
     def _bytes(self, offset: int, count: int, plane: Plane) -> bytes:
         try:
