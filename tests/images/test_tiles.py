@@ -126,3 +126,25 @@ def test_large_strips_and_tiles_say_what_they_cost(tmp_path, monkeypatch, option
     tifffile.imwrite(tmp_path / "b.tif", array, rowsperstrip=200)
     with open_image(tmp_path / "b.tif") as image:
         assert image.decoding_bytes == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 600, 700), (3, 600, 700), (600, 700)])
+def test_tifffile_reads_axes_and_smaller_copies_of_its_own_form(tmp_path, caplog, shape):
+    axes, path = "TZYX"[-len(shape) :] if len(shape) != 3 else "TYX", tmp_path / "a.tif"
+    pages = np.random.default_rng(0).integers(0, 3, (int(np.prod(shape[:-2])), *shape[-2:])).astype(np.uint8)
+    rows = pages.reshape(1, -1, 700)
+    write_in_bands(path, like("plain", shape, axes), rows, None, [0, rows.shape[1]], Layout(pyramid=True))
+    with tifffile.TiffFile(path) as tif:
+        series, *others = tif.series
+        levels = [
+            *series.levels,
+            *others,
+        ]  # a stack's copies are others: for tifffile its slices are halved, too
+        assert bool(others) == ("Z" in axes)
+        assert (series.kind, series.axes, series.shape) == ("shaped", axes, shape)
+        assert [level.shape for level in levels] == [
+            (*shape[:-2], *size) for size in ((600, 700), (300, 350), (150, 175))
+        ]
+        assert np.array_equal(series.asarray().reshape(pages.shape), pages)
+        assert np.array_equal(levels[1].asarray().reshape(-1, 300, 350)[-1], halved(pages[-1]))
+    assert not caplog.records

@@ -5,6 +5,7 @@ plane, and half as many go on to the level below. Smaller copies are SubIFDs (ta
 and Bio-Formats have them: https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html
 """
 
+import json
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +17,8 @@ from unet2015.images.encoding import LONG, LONG8, SHORT, Resolution, Tag
 
 TILE = 256
 """Side of the tiles, in pixels."""
+_OF_TIFFFILE = '{"shape": '
+"""How descriptions begin that tifffile reads as its own."""
 
 
 class TileWriter:
@@ -87,9 +90,22 @@ class TileWriter:
             for level in range(1, len(levels)):
                 smaller = (None if x is None else x / 2**level, None if y is None else y / 2**level, unit)
                 tags = _tags(levels[level], reduced=True)
-                below.append(self._out.add_directory(self._sizes[level], smaller, tags, linked=False))
+                said = _of_copy(description, self._sizes[level]) if plane == 0 else ""
+                below.append(self._out.add_directory(self._sizes[level], smaller, tags, said, linked=False))
             whole = [*_tags(levels[0], reduced=False), *([(330, LONG8, below)] if below else [])]
             self._out.add_directory(self._sizes[0], resolution, whole, description if plane == 0 else "")
+
+
+def _of_copy(description: str, size: tuple[int, int]) -> str:
+    """Return the description of smaller copies: tifffile's form has shape and axes of each, others have none.
+
+    Without the shape tifffile takes the whole image for damaged and its axes for unknown, without the axes
+    the copies for other images.
+    """
+    if not description.startswith(_OF_TIFFFILE):
+        return ""
+    whole = json.loads(description)
+    return json.dumps({"shape": [*whole["shape"][:-2], *size], "axes": whole["axes"]})
 
 
 def _tags(tiles: Blocks, *, reduced: bool) -> list[Tag]:
