@@ -48,7 +48,7 @@ def bare(jpeg):
     return kept + jpeg[position:]
 
 
-@pytest.mark.parametrize("photometric", ["minisblack", "rgb"])
+@pytest.mark.parametrize("photometric", ["minisblack", "rgb", "cielab"])
 def test_channels_that_are_not_converted_stay_so(tmp_path, photometric):
     strips = [
         bare(coded(CHANNELS[at : at + 16], colorspace=RGB, outcolorspace=RGB)) for at in range(0, 64, 16)

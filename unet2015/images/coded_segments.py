@@ -14,8 +14,8 @@ from unet2015.images.stream_ends import describe_lost_end
 
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
-_GRAY, _RGB = (0, 1), 2
-"""Values of PhotometricInterpretation; the second is what imagecodecs calls these colours, too."""
+_RGB, _YCBCR = 2, 6
+"""Values of PhotometricInterpretation; the first is what imagecodecs calls these colours, too."""
 
 
 def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.NDArray[Any]:
@@ -65,7 +65,8 @@ def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArra
     colours of planes that lie one by one.
     """
     together = page.planarconfig == 1
-    gray = together and page.samplesperpixel == 3 and page.photometric in _GRAY and not _says_colours(data)
+    three = together and page.samplesperpixel == 3 and page.photometric not in (_RGB, _YCBCR)
+    gray = three and not _says_colours(data)
     if int(page.compression) == _JPEG and (gray or (not together and page.photometric == _RGB)):
         import imagecodecs
 
