@@ -166,3 +166,20 @@ def test_tags_of_makers_that_differ_from_page_to_page_need_no_page_of_their_own(
     with open_image(path) as image:
         assert [int(image.read(page, 0, 1, 0, 1)[0, 0, 0]) for page in range(6)] == list(range(6))
     assert len(made) <= 3
+
+
+def test_a_directory_whose_end_is_zeros_is_said_as_pages_behind_it_are_lost(tmp_path):
+    path = chained(tmp_path / "a.tif", 10)
+    whole = path.read_bytes()
+    with open_image(path) as image:
+        assert image.pages == 10
+        assert not any("zeros" in note for note in image.notes)
+    length = 2 + 12 * len(TAGS) + 4
+    start = 8 + 5 * (length + len(PIXELS))
+    for kept in (8, 7):  # entries; without its number of bytes a strip without compression is known, too
+        lost = whole[: start + 2 + 12 * kept] + bytes(12 * (9 - kept) + 4) + whole[start + length :]
+        path.write_bytes(lost)
+        with open_image(path) as image:
+            assert image.pages == 6
+            (said,) = [note for note in image.notes if "entries of nothing but zeros" in note]
+            assert said.startswith("page 5: ")

@@ -10,6 +10,7 @@ from typing import Any
 import tifffile
 
 from unet2015.errors import ImageReadError
+from unet2015.wording import pages_listed
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
 RESOLUTION = (282, 283, 296)
@@ -76,6 +77,7 @@ class Directories:
     def __init__(self, tif: Any, name: str) -> None:
         self._tif, self._name = tif, name
         self._known: dict[Any, Any] = {}
+        self._empty: list[int] = []  # directories with entries of zeros
         self._listed = self._outside = 0  # bytes of lists of segments; of all values of what is made
 
     def page(self, index: int, offset: int) -> Any:
@@ -89,6 +91,8 @@ class Directories:
         values = self._values(offset)
         if values is None:
             return self._made(index, offset)
+        if any(code == kind == number == 0 for code, kind, number, _ in values):
+            self._empty.append(index)
         key = self._key(values)
         places = self._places(values)
         if key is not None and places is not None and (first := self._known.get(key)) is not None:
@@ -100,6 +104,18 @@ class Directories:
         if key is not None and plain and len(self._known) < _MOST_KNOWN:
             self._known[key] = page
         return page
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a note on directories of which a part is zeros, as where a disk has lost a block.
+
+        The link to the next directory stands behind it, and zeros there end the image.
+        """
+        if not self._empty:
+            return ()
+        return (
+            f"{pages_listed(self._empty)}: in the directory are entries of nothing but zeros; if a part of "
+            "the file was lost, so may be all pages behind it: compare their number, and copy the file again",
+        )
 
     def _made(self, index: int, offset: int) -> Any:
         self._tif.filehandle.seek(offset)
