@@ -65,6 +65,17 @@ def test_a_jpeg_that_says_its_colours_is_believed(tmp_path, photometric):
     assert differ(tmp_path / "a.tif") <= 12
 
 
+@pytest.mark.parametrize("compression", [None, "packbits", "deflate"])
+def test_bytes_that_are_no_jpeg_are_not_looked_at_as_one(tmp_path, compression):
+    bright = np.full((64, 80, 3), 255, np.uint8)  # as the marks of a JPEG begin
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, bright, tile=(32, 32), photometric="minisblack", planarconfig="contig", compression=compression
+    )
+    with open_image(path) as image:
+        assert (image.read(0, 0, 64, 0, 80) == 255).all()
+
+
 @pytest.mark.parametrize("photometric", ["minisblack", "rgb"])
 def test_planes_one_by_one_are_gray_pictures(tmp_path, photometric):
     strips = [coded(CHANNELS[at : at + 16, :, k]) for k in range(3) for at in range(0, 64, 16)]

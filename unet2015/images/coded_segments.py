@@ -64,10 +64,10 @@ def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArra
     itself. tifffile leaves three gray channels to libjpeg, which takes them for YCbCr, and cannot read the
     colours of planes that lie one by one.
     """
-    together = page.planarconfig == 1
+    jpeg, together = int(page.compression) == _JPEG, page.planarconfig == 1
     three = together and page.samplesperpixel == 3 and page.photometric not in (_RGB, _YCBCR)
-    gray = three and not _says_colours(data)
-    if int(page.compression) == _JPEG and (gray or (not together and page.photometric == _RGB)):
+    gray = jpeg and three and not _says_colours(data)
+    if gray or (jpeg and not together and page.photometric == _RGB):
         import imagecodecs
 
         colours = _RGB if gray else None  # of both sides, so that nothing is converted
