@@ -168,18 +168,71 @@ def test_tags_of_makers_that_differ_from_page_to_page_need_no_page_of_their_own(
     assert len(made) <= 3
 
 
-def test_a_directory_whose_end_is_zeros_is_said_as_pages_behind_it_are_lost(tmp_path):
-    path = chained(tmp_path / "a.tif", 10)
-    whole = path.read_bytes()
-    with open_image(path) as image:
-        assert image.pages == 10
-        assert not any("zeros" in note for note in image.notes)
+def lost_from(path, kept, pages=10, page=5, after=True):
+    """Write a stack whose directory `page` is zeros behind so many entries, but for its link if `after`."""
+    whole = chained(path, pages).read_bytes()
     length = 2 + 12 * len(TAGS) + 4
-    start = 8 + 5 * (length + len(PIXELS))
-    for kept in (8, 7):  # entries; without its number of bytes a strip without compression is known, too
-        lost = whole[: start + 2 + 12 * kept] + bytes(12 * (9 - kept) + 4) + whole[start + length :]
-        path.write_bytes(lost)
-        with open_image(path) as image:
-            assert image.pages == 6
-            (said,) = [note for note in image.notes if "entries of nothing but zeros" in note]
-            assert said.startswith("page 5: ")
+    start = 8 + page * (length + len(PIXELS))
+    link = whole[start + length - 4 : start + length] if after else bytes(4)
+    lost = bytes(12 * (len(TAGS) - kept)) + link
+    path.write_bytes(whole[: start + 2 + 12 * kept] + lost + whole[start + length :])
+    return path
+
+
+# Without its number of bytes a strip without compression is known, too; without an address it is sparse.
+@pytest.mark.parametrize("kept", [8, 7, 5, 0])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_directory_of_which_a_part_is_zeros_is_refused(tmp_path, kept, after):
+    path = lost_from(tmp_path / "a.tif", kept, after=after)
+    with pytest.raises(ImageReadError, match="page 5: its directory has entries of nothing but zeros"):
+        open_image(path)
+
+
+def test_a_directory_without_entries_is_refused_as_lost(tmp_path):
+    path = chained(tmp_path / "a.tif", 10)
+    start = 8 + 5 * (2 + 12 * len(TAGS) + 4 + len(PIXELS))
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + bytes(512) + data[start + 512 :])
+    with pytest.raises(ImageReadError, match="page 5: its directory has no entries"):
+        open_image(path)
+    path.write_bytes(data[:8] + bytes(512) + data[8 + 512 :])
+    with pytest.raises(ImageReadError, match="page 0: its directory has no entries"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("page", [0, 5, 8])
+def test_a_link_that_is_lost_is_said_as_the_file_has_room_for_more_pages(tmp_path, page):
+    with open_image(chained(tmp_path / "a.tif", 10)) as image:
+        assert not [note for note in image.notes if "belong to no page" in note]
+    with open_image(lost_from(tmp_path / "a.tif", len(TAGS), page=page, after=False)) as image:
+        assert image.pages == page + 1
+        (said,) = [note for note in image.notes if "belong to no page" in note]
+        assert said.startswith(f"{(9 - page) * (2 + 12 * len(TAGS) + 4 + len(PIXELS))} bytes in a row")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib"},
+        {"tile": (16, 16)},
+        {"rowsperstrip": 3, "bigtiff": True},
+        {"contiguous": True},
+        {"description": "x" * 100_000, "contiguous": False},
+        {"extratags": [(65000, 7, 50_000, b"1" * 50_000)]},
+        {"align": 4096},
+    ],
+)
+def test_what_a_whole_file_holds_belongs_to_its_pages(tmp_path, options):
+    pages, path = np.random.default_rng(0).integers(0, 9, (5, 40, 48), np.uint8), tmp_path / "a.tif"
+    options, big = dict(options), options.get("bigtiff", False)
+    options.pop("bigtiff", None)
+    align = options.pop("align", None)
+    with tifffile.TiffWriter(path, bigtiff=big) as tif:
+        for page in pages:
+            tif.write(page, metadata=None, **options)
+            if align:
+                tif.filehandle.write(bytes(-tif.filehandle.tell() % 1024))
+    with open_image(path) as image:
+        assert image.pages == 5
+        assert not [note for note in image.notes if "belong to no page" in note]

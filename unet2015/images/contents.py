@@ -57,12 +57,14 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
     name = str(path)
     with open_tiff(path) as tif:
         try:
-            pages, notes = read_directories(tif, name)
+            pages, referenced, notes = read_directories(tif, name)
             declared = read_header(pages, path, axes)
             imagej = declared.kind == "imagej"
             for page in unlike(pages):
                 check_page(page, name, labels=labels, indices=labels or imagej)
             planes = planes_of(declared, pages, tif.filehandle.size, name)
+            if declared.kind == "plain" and len(planes) == len(pages):  # others say how many planes they have
+                notes += referenced.notes(tif.filehandle.size)
             palette = None if labels or imagej else palette_of(planes, name)
             named = label_palettes(planes) if labels and not imagej else []
             for page in unlike([plane.page for plane in planes]):

@@ -20,6 +20,7 @@ from unet2015.images.ome_metadata import is_ome
 from unet2015.images.predictors import predictor_notes
 from unet2015.images.repeated import Directories
 from unet2015.images.sparse import absent
+from unet2015.images.unreferenced import Referenced
 from unet2015.images.unused_pages import describe_inside, without_unused
 from unet2015.safe_files import open_regular
 from unet2015.wording import reason
@@ -107,23 +108,25 @@ def page_key(page: Any) -> tuple[Any, ...]:
     )
 
 
-def read_directories(tif: Any, name: str) -> tuple[list[Any], tuple[str, ...]]:
-    """Return a `TiffPage` or `RepeatedPage` for each directory, without thumbnails and masks; and notes.
+def read_directories(tif: Any, name: str) -> tuple[list[Any], Referenced, tuple[str, ...]]:
+    """Return a `TiffPage` or `RepeatedPage` for each directory, without thumbnails and masks.
+
+    With them come what all directories take of the file, and notes.
 
     Raises
     ------
     ImageReadError
         The chain of directories leaves the file, ends in the middle, comes back to an earlier one, or is
-        too long.
+        too long; or a part of a directory is lost.
     """
     found = Directories(tif, name)
     places = array("Q", _chain(tif, name))  # all are counted before the first is read
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
-    notes = (*found.notes(), *predictor_notes(pages))
+    notes = tuple(predictor_notes(pages))
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
-        return pages, notes + describe_inside(pages[0], name)
+        return pages, found.referenced, notes + describe_inside(pages[0], name)
     kept, more = without_unused(pages)
-    return kept, notes + more + describe_inside(kept[0], name)
+    return kept, found.referenced, notes + more + describe_inside(kept[0], name)
 
 
 def _chain(tif: Any, name: str) -> Iterator[int]:

@@ -10,7 +10,7 @@ from typing import Any
 import tifffile
 
 from unet2015.errors import ImageReadError
-from unet2015.wording import pages_listed
+from unet2015.images.unreferenced import Referenced
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
 RESOLUTION = (282, 283, 296)
@@ -72,12 +72,17 @@ class Directories:
         The file.
     name : str
         It, for messages.
+
+    Attributes
+    ----------
+    referenced : Referenced
+        What the directories that were read take of the file.
     """
 
     def __init__(self, tif: Any, name: str) -> None:
         self._tif, self._name = tif, name
         self._known: dict[Any, Any] = {}
-        self._empty: list[int] = []  # directories with entries of zeros
+        self.referenced = Referenced()
         self._listed = self._outside = 0  # bytes of lists of segments; of all values of what is made
 
     def page(self, index: int, offset: int) -> Any:
@@ -86,36 +91,53 @@ class Directories:
         Raises
         ------
         ImageReadError
-            Directories share lists or values that would take more memory than the file has bytes.
+            A part of the directory is lost. Directories share lists or values that would take more memory
+            than the file has bytes.
         """
         values = self._values(offset)
         if values is None:
+            self.referenced.whole = False
             return self._made(index, offset)
-        if any(code == kind == number == 0 for code, kind, number, _ in values):
-            self._empty.append(index)
+        self._refuse_lost(values, index)
+        self._reference(offset, values)
         key = self._key(values)
         places = self._places(values)
+        if places is not None:
+            self.referenced.add_page(*places)
         if key is not None and places is not None and (first := self._known.get(key)) is not None:
             return RepeatedPage(first, index, *places)
         self._count_values(values)
         page = self._made(index, offset)
+        if places is None:
+            self.referenced.add_page(page.dataoffsets, page.databytecounts)
         # tifffile corrects the lists of some programs; those are read by it alone.
         plain = places == (page.dataoffsets, page.databytecounts) and not (page.is_lsm or page.is_stk)
         if key is not None and plain and len(self._known) < _MOST_KNOWN:
             self._known[key] = page
         return page
 
-    def notes(self) -> tuple[str, ...]:
-        """Return a note on directories of which a part is zeros, as where a disk has lost a block.
+    def _refuse_lost(self, values: list[tuple[int, int, int, bytes]], index: int) -> None:
+        """Refuse a directory of which a part is zeros, as where a disk has lost a block.
 
-        The link to the next directory stands behind it, and zeros there end the image.
+        What the lost entries said is not known, and the link to the next page stands behind them.
         """
-        if not self._empty:
-            return ()
-        return (
-            f"{pages_listed(self._empty)}: in the directory are entries of nothing but zeros; if a part of "
-            "the file was lost, so may be all pages behind it: compare their number, and copy the file again",
+        if values and not any(code == kind == number == 0 for code, kind, number, _ in values):
+            return
+        what = "entries of nothing but zeros" if values else "no entries"
+        raise ImageReadError(
+            f"{self._name}: page {index}: its directory has {what}: a part of it was lost, and with it all "
+            "pages behind it may be; copy the file again, or save it again from where it comes"
         )
+
+    def _reference(self, offset: int, values: list[tuple[int, int, int, bytes]]) -> None:
+        """Add a directory, and values outside it, to what is referenced."""
+        layout = self._tif.tiff
+        self.referenced.add(offset, layout.tagnosize + len(values) * layout.tagsize + layout.offsetsize)
+        for code, kind, number, value in values:
+            length = _SIZES.get(kind, 1) * number
+            if length > len(value):
+                self.referenced.add(*struct.unpack(layout.offsetformat, value), length)
+            self.referenced.add_tag(code)
 
     def _made(self, index: int, offset: int) -> Any:
         self._tif.filehandle.seek(offset)
