@@ -1,6 +1,8 @@
 """Measures of objects, against regionprops of the whole page, whatever the strips."""
 
+import math
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -86,6 +88,25 @@ def test_sums_over_the_longest_runs_do_not_run_over():
     assert found.area.tolist() == [width] * 2
     assert found.centroid.tolist() == [[0, (width - 1) / 2], [1, (width - 1) / 2]]
     assert found.moments[:, 1] == pytest.approx((width**2 - 1) / 12)
+
+
+@pytest.mark.parametrize("step", [2**9, 2**12, 2**19])
+def test_the_axes_of_thin_long_objects_have_all_digits(step):
+    page = PageMeasures(4, 4 * step, 1)
+    for row in range(4):  # a stair
+        strip = np.zeros((1, 4 * step), np.uint8)
+        strip[0, row * step : (row + 1) * step] = 1
+        page.add(strip)
+    found = page.finish()
+    yy, xx, yx = Fraction(5, 4), Fraction((4 * step) ** 2 - 1, 12), Fraction(5 * step, 4)
+    assert found.moments[0] == pytest.approx([float(yy), float(xx), float(yx)], rel=1e-14)
+    # Of a quadratic equation the second solution is what all are worth, divided by the first.
+    longer = (yy + xx) / 2 + Fraction(math.sqrt(((yy - xx) / 2) ** 2 + yx**2))
+    shorter = (yy * xx - yx**2) / longer
+    expected = [4 * math.sqrt(longer), 4 * math.sqrt(shorter)]
+    assert [axis[0] for axis in found.axes()] == pytest.approx(expected, rel=1e-12)
+    halves = [one / 2 for one in expected]
+    assert [axis[0] for axis in found.axes(0.5, 0.5)] == pytest.approx(halves, rel=1e-12)
 
 
 def test_an_object_at_the_border_says_so():

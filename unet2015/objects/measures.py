@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unet2015.objects.hulls import Hulls
+from unet2015.objects.label_runs import LabelRuns
 from unet2015.objects.progress import Progress, Share, nobody
 from unet2015.objects.sums import ExactSums
 
@@ -28,6 +29,8 @@ _LENGTHS[[21, 33]] = math.sqrt(2)
 _LENGTHS[[13, 23]] = (1 + math.sqrt(2)) / 2
 _SHORT = 2**20
 """Rows and columns up to which all sums over a run fit into 64 bits."""
+_LONG = 2**10
+"""Height or width from which on a thin object needs more digits for its shorter axis than 64 bits have."""
 HULL_BYTES = 2**28
 """Memory for convex hulls of a page."""
 
@@ -45,6 +48,8 @@ class Measures:
         Top, left, bottom, right, half-open.
     moments : ndarray of float64, shape (objects, 3)
         Central second moments divided by the area: yy, xx, yx.
+    determinant : ndarray of float64
+        yy * xx - yx**2, from whole numbers; NaN for small objects, where the moments say it well enough.
     perimeter : ndarray of float64
     solidity : ndarray of float64
         Area divided by that of the convex hull; NaN where this is not known.
@@ -58,6 +63,7 @@ class Measures:
     centroid: Floats
     boxes: Ints
     moments: Floats
+    determinant: Floats
     perimeter: Floats
     solidity: Floats
     sums: Floats
@@ -73,7 +79,10 @@ class Measures:
         yy, xx, yx = self.moments.T
         yy, xx, yx = yy * height**2, xx * width**2, yx * height * width
         middle, spread = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + yx**2)
-        return 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 0))
+        longer, shorter = middle + spread, middle - spread
+        by_both = self.determinant * (height * width) ** 2 / longer
+        shorter = np.where(np.isnan(by_both), shorter, by_both)
+        return 4 * np.sqrt(longer), 4 * np.sqrt(np.maximum(shorter, 0))
 
     def eccentricity(self, height: float = 1.0, width: float = 1.0) -> Floats:
         """Return the eccentricity of that ellipse, 0 for a circle or a single pixel."""
@@ -123,14 +132,14 @@ class PageMeasures:
         values : sequence of ndarray, shape (rows, width)
             The intensities of each channel.
         """
-        runs = _LabelRuns.of(labels)
+        runs = LabelRuns.of(labels)
         if len(runs.which):
             self._add_shapes(runs)
             self._add_values(runs, labels > 0, values)
         self._add_outlines(labels, last=self._row + len(labels) == self._height)
         self._row += len(labels)
 
-    def _add_shapes(self, runs: "_LabelRuns") -> None:
+    def _add_shapes(self, runs: LabelRuns) -> None:
         index, y = runs.index, runs.y + self._row
         order = np.argsort(
             runs.which, kind="stable"
@@ -153,7 +162,7 @@ class PageMeasures:
             self._hulls.add(np.stack([index[which[first]], rows[first], starts[first], stops[last] - 1]))
         self._add_sums(runs, y)
 
-    def _add_sums(self, runs: "_LabelRuns", y: Ints) -> None:
+    def _add_sums(self, runs: LabelRuns, y: Ints) -> None:
         """Add the sums over the pixels of each run; those of 64 bits do not run over."""
         kind = np.int64 if max(self._height, self._width) <= _SHORT else np.float64
         from_y, from_x = self._origin[runs.index].T.astype(kind)
@@ -168,7 +177,7 @@ class PageMeasures:
             total[runs.index] += np.bincount(runs.which, term, len(runs.index))
 
     def _add_values(
-        self, runs: "_LabelRuns", inside: NDArray[np.bool_], values: Sequence[NDArray[np.generic]]
+        self, runs: LabelRuns, inside: NDArray[np.bool_], values: Sequence[NDArray[np.generic]]
     ) -> None:
         if len(values) == 0:
             return
@@ -215,12 +224,10 @@ class PageMeasures:
         `progress` is told of all rows, as the convex hulls are done.
         """
         assert self._row == self._height
-        area, y, x, yy, xx, yx = self._counts
+        area, y, x = self._counts[:3]
         safe = np.maximum(area, 1)  # a label that no pixel has
         mean_y, mean_x = y / safe, x / safe
-        moments = np.stack(
-            [yy / safe - mean_y**2, xx / safe - mean_x**2, yx / safe - mean_y * mean_x], axis=1
-        )
+        moments, determinant = self._moments(safe, mean_y, mean_x)
         boxes = self._boxes
         touches = (
             (boxes[:, :2] == 0).any(axis=1) | (boxes[:, 2] == self._height) | (boxes[:, 3] == self._width)
@@ -232,6 +239,7 @@ class PageMeasures:
             centroid=np.stack([self._origin[:, 0] + mean_y, self._origin[:, 1] + mean_x], axis=1),
             boxes=boxes,
             moments=moments,
+            determinant=determinant,
             perimeter=np.unique(_LENGTHS[_LENGTHS > 0]) @ self._kinds,
             solidity=solidity,
             sums=np.stack([one.total() for one in self._sums]) if self._sums else np.zeros((0, len(area))),
@@ -240,45 +248,20 @@ class PageMeasures:
             touches_border=touches,
         )
 
+    def _moments(self, area: Floats, mean_y: Floats, mean_x: Floats) -> tuple[Floats, Floats]:
+        """Return the central second moments, shape (objects, 3), and their determinant, as of `Measures`."""
+        yy, xx, yx = self._counts[3:]
+        columns = (yy / area - mean_y**2, xx / area - mean_x**2, yx / area - mean_y * mean_x)
+        moments, determinant = np.stack(columns, axis=1), np.full(len(area), np.nan)
+        sides = self._boxes[:, 2:] - self._boxes[:, :2]
+        for i in np.flatnonzero((sides >= _LONG).any(axis=1)).tolist():
+            n, y, x, yy, xx, yx = map(int, self._counts[:, i].tolist())
+            yy, xx, yx = n * yy - y * y, n * xx - x * x, n * yx - y * x
+            moments[i] = yy / n**2, xx / n**2, yx / n**2
+            determinant[i] = (yy * xx - yx * yx) / n**4
+        return moments, determinant
+
     def _solidity(self, area: Floats, share: Share) -> Floats:
         hulls = self._hulls.areas(share.step)
         found: Floats = np.divide(area, hulls, out=np.full(len(area), np.nan), where=hulls > 0)
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class _LabelRuns:
-    """The runs of pixels of one label in a strip, row after row.
-
-    Attributes
-    ----------
-    which : ndarray of int64, shape (runs,)
-        The object of each, numbered from 0 among those of the strip.
-    y, start, stop : ndarray of int64, shape (runs,)
-        Its row in the strip, and its columns, half-open.
-    index : ndarray of int64, shape (objects of the strip,)
-        Their numbers among all objects, from 0, rising.
-    """
-
-    which: Ints
-    y: Ints
-    start: Ints
-    stop: Ints
-    index: Ints
-
-    @classmethod
-    def of(cls, labels: NDArray[np.integer]) -> "_LabelRuns":
-        """Return the runs of a strip; background has none."""
-        flat, width = labels.ravel(), labels.shape[1]
-        begins = np.empty(flat.size + 1, bool)
-        np.not_equal(flat[1:], flat[:-1], out=begins[1:-1])
-        begins[::width] = True
-        places = np.flatnonzero(begins)
-        own = flat[places[:-1]]
-        some = np.flatnonzero(own)
-        which, (y, start) = own[some].astype(np.int64), np.divmod(places[some], width)
-        low = int(which.min(initial=np.iinfo(np.int64).max))
-        there = np.bincount(which - low) > 0
-        number = np.cumsum(there) - 1
-        stop = start + places[some + 1] - places[some]
-        return cls(number[which - low], y, start, stop, np.flatnonzero(there) + (low - 1))
