@@ -250,6 +250,16 @@ def test_a_truth_that_is_ignored_everywhere_is_refused(tmp_path: Path) -> None:
         evaluate_pixels(truth / "a.tif", result / "a.tif", ignore=7)
 
 
+def test_a_class_that_is_left_out_has_no_row_and_is_an_error_where_it_is_found(tmp_path: Path) -> None:
+    truth = write(tmp_path / "t", a=np.array([[0, 0, 1, 1, 2, 2, 3, 3]], np.uint8))
+    result = write(tmp_path / "r", a=np.array([[0, 1, 1, 1, 2, 0, 2, 3]], np.uint8))
+    found = evaluate_pixels(truth, result, ignore=2)
+    assert {number: (o.tp, o.fp, o.fn) for number, o in found.classes.items()} == {
+        0: (1, 0, 1), 1: (2, 1, 0), 3: (1, 0, 1)
+    }  # fmt: skip
+    assert [row["class"] for row in found.per_image()] == [0, 1, 3]
+
+
 def test_class_maps_go_by_value_and_instance_labels_by_foreground(tmp_path: Path) -> None:
     classes = np.array([[0, 0, 1, 1, 2, 2, 255, 255]], np.uint8)
     found = np.array([[0, 1, 1, 1, 2, 0, 2, 0]], np.uint8)

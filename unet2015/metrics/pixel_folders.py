@@ -44,15 +44,18 @@ class PixelEvaluation:
         Which files were compared, page by page: how often each pair of classes meets.
     notes : tuple of str
         What the values may not be meant for.
+    ignore : int, optional
+        Value of the truth that was left out, and so has no measures.
     """
 
     comparison: Comparison[Contingency]
     notes: tuple[str, ...] = ()
+    ignore: int | None = None
 
     @property
     def classes(self) -> dict[int, Overlap]:
         """Of each class the pixels in which truth and result agree, over all pages."""
-        return _overlaps([page.measured for page in self.comparison.pages])
+        return _overlaps([page.measured for page in self.comparison.pages], self.ignore)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the measures of each class, and what was compared."""
@@ -64,7 +67,7 @@ class PixelEvaluation:
         return [
             {**page.place(), **_row(number, overlap)}
             for page in self.comparison.pages
-            for number, overlap in _overlaps([page.measured]).items()
+            for number, overlap in _overlaps([page.measured], self.ignore).items()
         ]
 
 
@@ -144,7 +147,8 @@ def evaluate_pixels(
     notes += check_palettes(compared.pages, (pages.ignore, None), masks, 1 if pages.foreground else None)
     for note in notes:
         _log.warning("%s", note)
-    return PixelEvaluation(compared.with_measures([recoded(table, *masks) for table in tables]), tuple(notes))
+    measured = [recoded(table, *masks) for table in tables]
+    return PixelEvaluation(compared.with_measures(measured), tuple(notes), pages.ignore)
 
 
 class _Measured(NamedTuple):
@@ -218,8 +222,11 @@ def _areas(labels: NDArray[np.integer]) -> LabelAreas:
     return LabelAreas.of_all(labels) if labels.size else areas_of_values(labels, labels)
 
 
-def _overlaps(tables: Sequence[Contingency]) -> dict[int, Overlap]:
-    """Return the overlap of each class that occurs, in rising order."""
+def _overlaps(tables: Sequence[Contingency], ignore: int | None) -> dict[int, Overlap]:
+    """Return the overlap of each class that occurs, in rising order.
+
+    One that was left out of the truth has none: where it was found the truth has another class.
+    """
     if not tables:
         return {}
     true, found = (
@@ -230,7 +237,8 @@ def _overlaps(tables: Sequence[Contingency]) -> dict[int, Overlap]:
     for number in np.union1d(true, found).tolist():
         here, there = true == number, found == number
         tp, fp, fn = (int(pixels[mask].sum()) for mask in (here & there, there & ~here, here & ~there))
-        overlaps[number] = Overlap(tp, fp, fn, int(pixels.sum()) - tp - fp - fn)
+        if number != ignore or tp or fn:
+            overlaps[number] = Overlap(tp, fp, fn, int(pixels.sum()) - tp - fp - fn)
     return overlaps
 
 
