@@ -1,4 +1,4 @@
-"""Cost and peak memory against the size of the image, next to a straight line: one page, TIFF to TIFF.
+"""Peak memory and cost against the size of the image: one page, TIFF to TIFF.
 
 ``python -m benchmarks.image_size [--quick] [--largest 32768] [--width N] [--depth N] [--max-memory SIZE]
 [--folder DIR] [--out FILE]``
@@ -9,9 +9,9 @@ imports the libraries, loads the model and segments the smallest page before the
 takes is told apart, as ``start_seconds`` and ``start_peak_mib``. The clock then runs over all of
 `segment_files`: hash, mapping, network, files, record. The peak is that of the process from its start on.
 
-Time is compared with a straight line by its slope from each size to the next, from the size on where the
-tile plan no longer reads more for each pixel (small images pay relatively more margin): seconds
-for each pixel more, next to those between the first and the last of these sizes. It needs Linux.
+Times are drawn next to a straight line from the size on where the tile plan no longer reads more for each
+pixel (small images pay relatively more margin). How straight it is, ``benchmarks.slope`` says: here a size is
+timed after the other, and processors change their speed in these minutes. It needs Linux.
 """
 
 import argparse
@@ -180,26 +180,12 @@ def straight_line(sizes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rows(sizes: Sequence[dict[str, Any]], line: dict[str, Any], cap: float) -> list[dict[str, Any]]:
-    """Return the rows of the table: the slope, the peak next to the cap, and whether it still grows."""
+    """Return the rows of the table: the peak next to the cap, and whether it still grows."""
     first, last = sizes[0], sizes[-1]
     peaks = [size["peak_mib"] for size in sizes]
     alike = [size["peak_mib"] for size in sizes if size["side"] >= line["from_side"]]
     reach = f"{line['from_side']:,} to {last['side']:,} px a side"
-    small = first["seconds_per_megapixel"] / line["seconds_per_megapixel"]
-    more = first["read_per_pixel"] / last["read_per_pixel"]
     return [
-        row(
-            f"slope of the time over pixels, {reach}",
-            "a straight line",
-            line["deviation_percent"],
-            "%",
-            5,
-            at_least=False,
-            note=f"by processor time {line['cpu_deviation_percent']:.2f} %; {last['side']:,} px timed "
-            f"{last['seconds']['repeats']} time(s), in tiles of {last['plan']['tile']} px; at "
-            f"{first['side']} px, where a single tile has nothing to run beside it and {more:.1f} times "
-            f"as much is read, a pixel costs {small:.1f} times as much",
-        ),
         row(
             f"peak memory, {first['side']:,} to {last['side']:,} px a side",
             f"the stated cap of {cap:,.0f} MiB",
