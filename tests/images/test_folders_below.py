@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from unet2015.images import folders_below
 from unet2015.images.folders_below import not_searched
 from unet2015.images.reader import find_images
 
@@ -72,3 +73,12 @@ def test_a_folder_that_cannot_be_read_is_no_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     assert not_searched(tmp_path, [tmp_path / "a.tif"]) == []
+
+
+def test_many_files_are_looked_at_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [tmp_path / f"{number}.tif" for number in range(30)]
+    write(*images, tmp_path / "day2" / "a.tif")
+    looked, usual = [], folders_below.with_parents
+    monkeypatch.setattr(folders_below, "with_parents", lambda given: looked.extend(given) or usual(given))
+    assert find_images(images) == images
+    assert looked == images, "not all of them for each"

@@ -36,17 +36,27 @@ class NotSearched:
     """
 
     def __init__(self, given: Collection[str | Path]) -> None:
-        self._given = given
+        self._inputs = with_parents(given)
         self.folders: dict[Path, None] = {}
 
     def look(self, item: str | Path, taken: Collection[Path]) -> None:
         """Look below an input of which these images are taken."""
-        if found := not_searched(item, taken, self._given):
+        if found := not_searched(item, taken, self._inputs):
             _log.info("%s", _describe(item, found))
             self.folders |= dict.fromkeys(found)
 
 
-def not_searched(item: str | Path, taken: Collection[Path], given: Collection[str | Path] = ()) -> list[Path]:
+def with_parents(given: Collection[str | Path]) -> set[Path]:
+    """Return the absolute paths of inputs and of all folders above them."""
+    found: set[Path] = set()
+    for path in map(Path.absolute, map(Path, given)):
+        if path not in found:
+            found.add(path)
+            found.update(path.parents)
+    return found
+
+
+def not_searched(item: str | Path, taken: Collection[Path], inputs: Collection[Path] = ()) -> list[Path]:
     """Return the folders with images that an input leads to and that are not searched.
 
     Parameters
@@ -55,8 +65,8 @@ def not_searched(item: str | Path, taken: Collection[Path], given: Collection[st
         A folder with images of its own, or a pattern.
     taken : collection of Path
         The images that are taken.
-    given : collection of path
-        All inputs: what is one of them, or above one, is not left out.
+    inputs : collection of Path
+        All inputs, as of `with_parents`: what is one of them, or above one, is not left out.
 
     Notes
     -----
@@ -71,9 +81,9 @@ def not_searched(item: str | Path, taken: Collection[Path], given: Collection[st
         if path.is_dir()
         else map(Path, glob.glob(f"{pattern_of(item)}{os.sep}", recursive=True))
     )
-    searched = {parent for image in taken for parent in image.parents}
-    inputs = {parent.absolute() for one in map(Path, given) for parent in (one, *one.parents)}
-    for folder in sorted(below, key=natural_order):
+    folders = sorted(below, key=natural_order)
+    searched = {parent for image in taken for parent in image.parents} if folders else set()
+    for folder in folders:
         if folder in searched or folder.absolute() in inputs or folder.name.startswith("."):
             continue
         if not folder.is_dir() or is_zarr(folder) or says_labels_or_results(folder.name):
