@@ -136,7 +136,8 @@ class Directories:
         for code, kind, number, value in values:
             length = _SIZES.get(kind, 1) * number
             if length > len(value):
-                self.referenced.add(*struct.unpack(layout.offsetformat, value), length)
+                (place,) = struct.unpack(layout.offsetformat, value)
+                self.referenced.add(place, length)
             self.referenced.add_tag(code)
 
     def _made(self, index: int, offset: int) -> Any:
