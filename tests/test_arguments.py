@@ -18,6 +18,15 @@ from unet2015.networks.unet2015 import UNet
 from unet2015.settings import Mapping, NetworkSettings
 
 
+class Lazy:
+    """Becomes an array with masked elements."""
+
+    shape, ndim, dtype = (9, 8), 2, np.dtype(float)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ma.masked_array(np.ones((9, 8)), np.eye(9, 8))
+
+
 class Broken:
     """An object that fails whatever is asked of it."""
 
@@ -73,6 +82,7 @@ ODD = {
     "nan array": np.full((9, 8), np.nan),
     "masked": np.ma.masked_array(np.ones((9, 8)), np.eye(9, 8)),
     "masked pages": [np.ma.masked_array(np.ones((9, 8)), np.eye(9, 8)), np.ones((9, 8))],
+    "masked later": Lazy(),
     "complex array": np.ones((9, 8), complex),
     "object array": np.full((9, 8), None),
     "text array": np.full((9, 8), "1"),
@@ -589,3 +599,15 @@ def test_a_picture_with_a_palette_is_no_image_and_its_colours_are(place, mode):
     ):
         unet2015.segment(picture, place / "m.safetensors", device="cpu")
     assert unet2015.segment(picture.convert("L"), place / "m.safetensors", device="cpu").shape == (50, 50)
+
+
+@pytest.mark.parametrize("wrapped", [lambda array: array, lambda array: array[:4].rechunk(2)])
+def test_masked_elements_of_a_dask_array_are_refused(wrapped):
+    dask = pytest.importorskip("dask.array")
+    masked = wrapped(dask.ma.masked_array(dask.from_array(TRUTH), np.eye(*TRUTH.shape, dtype=bool)))
+    truth = np.asarray(wrapped(dask.from_array(TRUTH)))
+    for call in (lambda: metrics.dice(masked, truth), lambda: unet2015.weight_map(masked)):
+        with pytest.raises(ArgumentError, match=r"some elements are masked; fill them"):
+            call()
+    whole = wrapped(dask.ma.masked_array(dask.from_array(TRUTH), np.zeros(TRUTH.shape, bool)))
+    assert metrics.dice(whole, truth) == 1

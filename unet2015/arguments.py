@@ -31,7 +31,7 @@ def pixels(value: object, name: str) -> NDArray[Any]:
         It is none, or some of its elements are masked.
     """
     if _is_masked(value):
-        raise ArgumentError(f"{name}: some elements are masked; fill them (array.filled(value)) first")
+        raise _masked(name)
     array: Any = value.data if isinstance(value, np.ma.MaskedArray) else value
     if isinstance(value, str | bytes | os.PathLike | Mapping | set | frozenset) or value is None:
         raise _expected(name, "an array of numbers", value)
@@ -39,15 +39,24 @@ def pixels(value: object, name: str) -> NDArray[Any]:
         if hasattr(array, "detach"):  # a tensor of torch, which may need a gradient or lie on a GPU
             array = array.detach().cpu()
             array = array.float() if str(array.dtype) == "torch.bfloat16" else array
-        array = np.asarray(array)
+        if hasattr(array, "__dask_graph__"):  # whose own way to NumPy drops a mask
+            array = array.compute()
+        array = np.asanyarray(array)
     except Exception as error:  # whatever the object does
         raise _expected(name, "an array of numbers", value) from error
+    if _is_masked(array):  # of an array that is made only now, such as Dask's
+        raise _masked(name)
+    array = np.asarray(array)
     if array.dtype.kind not in "buif":
         raise ArgumentError(f"{name}: expected an array of numbers, got one of type {array.dtype}")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # which no file has, and little else takes
         with np.errstate(over="ignore"):
             array = array.astype(np.float64)
     return array  # type: ignore[no-any-return]
+
+
+def _masked(name: str) -> ArgumentError:
+    return ArgumentError(f"{name}: some elements are masked; fill them (array.filled(value)) first")
 
 
 def _is_masked(value: object, deep: int = 8) -> bool:
