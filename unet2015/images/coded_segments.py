@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 
 from unet2015.images.codestreams import declared_size, is_larger
 from unet2015.images.directories import Plane
@@ -14,6 +15,9 @@ from unet2015.images.stream_ends import describe_lost_end
 
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
+_OF_JPEG = (6, 7, 33007, 34892)
+_WEBP = 50001
+_LERC = 34887
 _RGB, _YCBCR = 2, 6
 """Values of PhotometricInterpretation; the first is what imagecodecs calls these colours, too."""
 
@@ -41,20 +45,74 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     """
     page, compression = plane.page, int(plane.page.compression)
     found = declared_size(compression, data)
+    inside = 1 if plane.separate else samples
     if found is not None and is_larger(found, plane.columns, plane.rows, samples):
-        raise ValueError(
-            f"it holds a picture of {found.height} x {found.width} px and {found.samples or 'some'} "
-            f"samples, but has {plane.rows} x {plane.columns} px of {samples}"
-        )
+        raise ValueError(_other_size((found.height, found.width, found.samples), plane, inside))
     # Parts of one JPEG, as Hamamatsu has them, end at a restart marker.
     if page.jpegheader is None and (lost := describe_lost_end(compression, data)):
         raise ValueError(lost)
-    decode = _decoder(page, index, data)
+    if compression in _OF_JPEG:
+        if found is not None and page.jpegheader is None and found[::2] != (plane.columns, inside):
+            raise ValueError(_other_size((found.height, found.width, found.samples), plane, inside))
+        decode = _decoder(page, index, data)
+    elif found is not None and _is_read(page):
+        decode = _picture_decoder(plane, index, inside)
+    else:
+        decode = _by_tifffile(page, index)
     segment = decode(data)
     if compression == _JPEG and strip_ends_early(data, segment, decode):
         raise ValueError("its data end before its last pixel")
     pixels: npt.NDArray[Any] = segment[0]
+    _check_type(pixels.dtype, page.dtype)
     return pixels
+
+
+def _check_type(found: np.dtype[Any], wanted: np.dtype[Any]) -> None:
+    """Raise `ValueError` if pixels have another type than the TIFF declares; a bit may come as a byte."""
+    if (found.kind, found.itemsize) != (wanted.kind, wanted.itemsize) and wanted.kind != "b":
+        raise ValueError(f"it holds pixels of type {found.name}, but the TIFF declares {wanted.name}")
+
+
+def _other_size(found: tuple[int, int, int], plane: Plane, samples: int) -> str:
+    height, width, inside = found
+    return (
+        f"it holds a picture of {height} x {width} px and {inside or 'some'} samples, but has "
+        f"{plane.rows} x {plane.columns} px of {samples}"
+    )
+
+
+def _is_read(page: Any) -> bool:
+    """Whether tifffile would decode a picture by its codec alone; else it says what is not supported."""
+    lerc = int(page.compression) == _LERC and page.predictor == 1
+    return bool(page.decode.__name__ == ("decode_other" if lerc else "decode_image"))
+
+
+def _by_tifffile(page: Any, index: int) -> Callable[[bytes], npt.NDArray[Any]]:
+    def decode(coded: bytes) -> npt.NDArray[Any]:
+        return np.asarray(page.decode(coded, index, jpegtables=page.jpegtables)[0])
+
+    return decode
+
+
+def _picture_decoder(plane: Plane, index: int, samples: int) -> Callable[[bytes], npt.NDArray[Any]]:
+    """Return what decodes a picture that is no JPEG, and sees that it has the size of the strip or tile.
+
+    tifffile takes a picture of other columns or samples, too, where the number of its values fits.
+    """
+    compression, rows = int(plane.page.compression), plane.rows
+    if not plane.page.is_tiled:
+        rows = min(rows, int(plane.page.imagelength) - index % plane.down * plane.rows)
+    # WebP leaves out alpha that is opaque everywhere.
+    more = {"hasalpha": True} if compression == _WEBP and samples == 4 else {}
+
+    def decode(coded: bytes) -> npt.NDArray[Any]:
+        found = np.asarray(tifffile.TIFF.DECOMPRESSORS[compression](coded, **more))
+        size = (*found.shape, 1)[:3]
+        if size[1:] != (plane.columns, samples) or size[0] < rows:
+            raise ValueError(_other_size(size, plane, samples))
+        return found.reshape(1, *size)[:, :rows]
+
+    return decode
 
 
 def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArray[Any]]:
@@ -84,10 +142,7 @@ def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArra
 
         return decode
 
-    def by_tifffile(coded: bytes) -> npt.NDArray[Any]:
-        return np.asarray(page.decode(coded, index, jpegtables=page.jpegtables)[0])
-
-    return by_tifffile
+    return _by_tifffile(page, index)
 
 
 def _says_colours(data: bytes) -> bool:
