@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import tifffile
 
 from unet2015.images.codestreams import declared_size, is_larger
 from unet2015.images.directories import Plane
+from unet2015.images.fax import FAX, GROUP_3, decode_fax
 from unet2015.images.jpeg_damage import strip_ends_early
 from unet2015.images.jpeg_markers import SCAN, segments
 from unet2015.images.stream_ends import describe_lost_end
@@ -18,6 +20,10 @@ _JPEG = 7
 _OF_JPEG = (6, 7, 33007, 34892)
 _WEBP = 50001
 _LERC = 34887
+_PACKBITS = 32773
+_T4_OPTIONS, _T6_OPTIONS = 292, 293
+_LOW_BIT_FIRST = 2
+"""A value of FillOrder."""
 _RGB, _YCBCR = 2, 6
 """Values of PhotometricInterpretation; the first is what imagecodecs calls these colours, too."""
 
@@ -44,6 +50,10 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
         The data are damaged; of what kind depends on the codec.
     """
     page, compression = plane.page, int(plane.page.compression)
+    if compression in FAX and (plane.separate or samples == 1):
+        return _fax(_in_order(data, page), plane, index)
+    if compression == _PACKBITS and page.bitspersample < 8 * page.dtype.itemsize:
+        _check_length(_in_order(data, page), plane, samples)
     found = declared_size(compression, data)
     inside = 1 if plane.separate else samples
     if found is not None and is_larger(found, plane.columns, plane.rows, samples):
@@ -65,6 +75,38 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     pixels: npt.NDArray[Any] = segment[0]
     _check_type(pixels.dtype, page.dtype)
     return pixels
+
+
+def _fax(data: bytes, plane: Plane, index: int) -> npt.NDArray[Any]:
+    """Return the pixels of a segment of a fax compression, whose decoders fill what is missing."""
+    page, compression = plane.page, int(plane.page.compression)
+    options = page.tags.valueof(_T4_OPTIONS if compression == GROUP_3 else _T6_OPTIONS) or 0
+    return decode_fax(data, compression, _rows(plane, index), plane.columns, options)[..., np.newaxis]
+
+
+def _in_order(data: bytes, page: Any) -> bytes:
+    """Return bytes with the highest bit first."""
+    if page.fillorder != _LOW_BIT_FIRST:
+        return data
+    return np.packbits(np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")).tobytes()
+
+
+def _check_length(data: bytes, plane: Plane, samples: int) -> None:
+    """Raise `ValueError` if PackBits are longer than a full strip or tile, as writers pad the last strip.
+
+    tifffile sees it itself, but where a pixel takes less of the file than of memory.
+    """
+    found = len(imagecodecs.packbits_decode(data))
+    bits = plane.columns * (1 if plane.separate else samples) * plane.page.bitspersample
+    if found > (most := -(-bits // 8) * plane.rows):
+        raise ValueError(f"it holds {found} bytes of pixels, but has {most} at most")
+
+
+def _rows(plane: Plane, index: int) -> int:
+    """Return the rows of a strip or tile: the last strip has those that are left."""
+    if plane.page.is_tiled:
+        return plane.rows
+    return min(plane.rows, int(plane.page.imagelength) - index % plane.down * plane.rows)
 
 
 def _check_type(found: np.dtype[Any], wanted: np.dtype[Any]) -> None:
@@ -99,9 +141,7 @@ def _picture_decoder(plane: Plane, index: int, samples: int) -> Callable[[bytes]
 
     tifffile takes a picture of other columns or samples, too, where the number of its values fits.
     """
-    compression, rows = int(plane.page.compression), plane.rows
-    if not plane.page.is_tiled:
-        rows = min(rows, int(plane.page.imagelength) - index % plane.down * plane.rows)
+    compression, rows = int(plane.page.compression), _rows(plane, index)
     # WebP leaves out alpha that is opaque everywhere.
     more = {"hasalpha": True} if compression == _WEBP and samples == 4 else {}
 
@@ -126,8 +166,6 @@ def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArra
     three = together and page.samplesperpixel == 3 and page.photometric not in (_RGB, _YCBCR)
     gray = jpeg and three and not _says_colours(data)
     if gray or (jpeg and not together and page.photometric == _RGB):
-        import imagecodecs
-
         colours = _RGB if gray else None  # of both sides, so that nothing is converted
 
         def decode(coded: bytes) -> npt.NDArray[Any]:
