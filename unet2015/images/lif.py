@@ -3,9 +3,10 @@
 Source: "Leica Microsystems: LIF file format", as described at https://github.com/cgohlke/liffile.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _LETTERS = {1: "X", 2: "Y", 3: "Z", 4: "T"}
 _BLUE = "3"
 _NOT_JOINED = "a mosaic or another series of planes: it is not put together, each is a page"
 _EXPORT = "export the image as OME-TIFF with LAS X"
+_ALIGNED = 4
+"""Rows of pixels may begin at multiples of so many bytes."""
 
 
 def begins_as_lif(start: bytes) -> bool:
@@ -68,8 +71,6 @@ class LifImage(SceneImage):
         if kind != "LIF" or offset < 0:
             raise ImageReadError(f"{path}: the pixels lie in other files, which is not supported; {_EXPORT}")
         described, strides, self._blue_first = _describe(element, path)
-        super().__init__(path, described, axes, labels=labels, library=_LIBRARY)
-        self.scene = number
         shape = (*described.sizes, described.height, described.width, described.samples)
         item = np.dtype(described.dtype).newbyteorder("<")
         needed = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + item.itemsize
@@ -79,6 +80,9 @@ class LifImage(SceneImage):
                 f"{path}: the image needs {needed} bytes of pixels, but {max(0, there)} are there; the file "
                 "was cut short: copy it again"
             )
+        notes = (*described.notes, *_left_over(size, shape, strides, item.itemsize, path))
+        super().__init__(path, replace(described, notes=notes), axes, labels=labels, library=_LIBRARY)
+        self.scene = number
         self._bytes: npt.NDArray[np.uint8] | None = np.memmap(path, np.uint8, "r", offset, (needed,))
         self._layout = shape, item, strides
 
@@ -172,6 +176,31 @@ def _describe(element: Any, path: Path) -> tuple[Scene, tuple[int, ...], bool]:
     inner = places[1] - places[0] if samples > 1 else itemsize
     blue = samples > 1 and channels[0].get("ChannelTag") == _BLUE
     return scene, (*(one.step for one in lead), step, y.step, x.step, inner), blue
+
+
+def _left_over(
+    size: int, shape: Sequence[int], strides: Sequence[int], itemsize: int, path: Path
+) -> tuple[str, ...]:
+    """Return the note on bytes between the pixels that the description does not use.
+
+    Raises `ImageReadError` if a row of pixels or more comes after all that it describes.
+    """
+    rows = len(shape) - 3
+    apart, extent = False, itemsize
+    for step, axis in sorted((step, axis) for axis, step in enumerate(strides) if shape[axis] > 1):
+        apart |= step - extent >= (_ALIGNED if axis == rows else 1)
+        extent = max(extent, step * shape[axis])
+    if size - extent >= max(strides[rows], prod(shape[rows + 1 :]) * itemsize):
+        raise ImageReadError(
+            f"{path}: the image has {size} bytes of pixels, but its description tells of {extent}; the file "
+            f"is damaged: copy it again, or {_EXPORT}"
+        )
+    if not apart:
+        return ()
+    return (
+        f"of {size} bytes of pixels, its description uses {prod(shape) * itemsize}; those between them are "
+        f"left out: compare with LAS X, and {_EXPORT} where it shows more",
+    )
 
 
 def _channel_steps(places: list[int], pixel: int, itemsize: int, path: Path) -> tuple[int, int]:

@@ -79,7 +79,12 @@ class Nd2Image(SceneImage):
             if missing == len(wanted):
                 raise ImageReadError(f"{path}: none of the planes that it declares is there; copy it again")
             note = f"{missing} of {len(wanted)} planes are not in the file and read as 0"
-            notes = (*((note,) if missing else ()), *_beyond(there, self._counts), *said.notes)
+            notes = (
+                *((note,) if missing else ()),
+                *_beyond(there, self._counts),
+                *_row_notes(self._file.attributes, path),
+                *said.notes,
+            )
             said = replace(said, notes=notes)
             super().__init__(path, said, axes, labels=labels, library=_LIBRARY)
             self.scene = number
@@ -121,6 +126,7 @@ class Nd2Image(SceneImage):
             # A frame that is not compressed is a view of the file.
             last = number, np.asarray(self._file.read_frame(number))
             if self._encoded:
+                _check_whole({number: _decoded_bytes(last[1])}, self._file.attributes, Path(self.name))
                 self._last = last
         frame = last[1].reshape(-1, self.height, self.width, self._samples)
         return frame[place[-1], y0:y1, x0:x1]
@@ -185,20 +191,53 @@ def _beyond(there: Iterable[int], counts: Sequence[int]) -> tuple[str, ...]:
     )
 
 
-def _check_whole(frames: Mapping[int, int], attributes: Any, path: Path) -> None:
-    """Raise `ImageReadError` if a frame without compression has fewer bytes than its time and its pixels.
-
-    The library reads on beyond it.
-    """
+def _rows(attributes: Any) -> tuple[int, int]:
+    """Return the bytes of a row of pixels, and those from one row to the next."""
     row = int(attributes.widthPx or 0) * attributes.componentCount * attributes.bitsPerComponentInMemory // 8
-    step = max(row, int(attributes.widthBytes or 0))  # rows may be padded, after the last one or not
-    least = 8 + step * (attributes.heightPx - 1) + row
+    return row, max(row, int(attributes.widthBytes or 0))
+
+
+def _row_notes(attributes: Any, path: Path) -> tuple[str, ...]:
+    """Return the note on rows with more bytes than bring them to a multiple of four.
+
+    Raises `ImageReadError` if a row has the bytes of two: its pixels have another type or number.
+    """
+    row, step = _rows(attributes)
+    if step - row < 4:
+        return ()
+    if step >= 2 * row:
+        raise ImageReadError(
+            f"{path}: each row has {step} bytes, but its pixels take {row}; the file is damaged: copy it "
+            "again, or save it again with NIS-Elements"
+        )
+    return (
+        f"each row has {step} bytes, of which its pixels take {row}; the others are left out: compare with "
+        "NIS-Elements, and save it as TIFF where it shows wider images",
+    )
+
+
+def _check_whole(frames: Mapping[int, int], attributes: Any, path: Path) -> None:
+    """Raise `ImageReadError` if a frame has fewer bytes than its time and its pixels, or those of more rows.
+
+    The library reads on beyond the one, and takes the first bytes of the other.
+    """
+    row, step = _rows(attributes)
+    least = 8 + step * (attributes.heightPx - 1) + row  # rows may be padded, after the last one or not
+    beyond = 8 + step * (attributes.heightPx + 1)
     for number, size in sorted(frames.items()):
-        if 0 < size < least:
+        if 0 < size < least or size >= beyond > 8:
             raise ImageReadError(
                 f"{path}: frame {number} has {size} bytes, but its pixels take {least}; the file is damaged: "
                 "copy it again, or save it again with NIS-Elements"
             )
+
+
+def _decoded_bytes(frame: npt.NDArray[Any]) -> int:
+    """Return to how many bytes a frame was decoded, with those of its time; 0 where it was not."""
+    held: Any = frame  # a view of them
+    while isinstance(held, np.ndarray):
+        held = held.base
+    return 8 + len(held) if isinstance(held, bytes) else 0
 
 
 def _frames(path: Path) -> dict[int, int]:
