@@ -11,13 +11,15 @@ import tifffile
 from unet2015.images.codestreams import declared_size, is_larger
 from unet2015.images.directories import Plane
 from unet2015.images.fax import FAX, GROUP_3, decode_fax
-from unet2015.images.jpeg_damage import strip_ends_early
+from unet2015.images.jpeg_damage import check_restarts, strip_ends_early
 from unet2015.images.jpeg_markers import SCAN, segments
+from unet2015.images.jpeg_scans import scans_of
 from unet2015.images.stream_ends import describe_lost_end
 
 _JPEG = 7
 """A compression in which decoders fill what is missing."""
 _OF_JPEG = (6, 7, 33007, 34892)
+_WHOLE_JPEG = (7, 33007, 34892)
 _WEBP = 50001
 _LERC = 34887
 _PACKBITS = 32773
@@ -61,6 +63,8 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     # Parts of one JPEG, as Hamamatsu has them, end at a restart marker.
     if page.jpegheader is None and (lost := describe_lost_end(compression, data)):
         raise ValueError(lost)
+    scans = scans_of(data) if compression in _WHOLE_JPEG and page.jpegheader is None else ()
+    check_restarts(scans)
     if compression in _OF_JPEG:
         if found is not None and page.jpegheader is None and found[::2] != (plane.columns, inside):
             raise ValueError(_other_size((found.height, found.width, found.samples), plane, inside))
@@ -70,7 +74,7 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     else:
         decode = _by_tifffile(page, index)
     segment = decode(data)
-    if compression == _JPEG and strip_ends_early(data, segment, decode):
+    if compression == _JPEG and strip_ends_early(data, scans, segment, decode):
         raise ValueError("its data end before its last pixel")
     pixels: npt.NDArray[Any] = segment[0]
     _check_type(pixels.dtype, page.dtype)

@@ -81,6 +81,28 @@ def check_restarts(scans: Sequence[Scan]) -> None:
 
 def ends_early(data: bytes, scans: Sequence[Scan], pixels: npt.NDArray[np.uint8], decode: Decode) -> bool:
     """Whether the data of a scan, or of a part between restart markers, end before their pixels do."""
+    return _digest(decode(_lengthened(data, scans))) != _digest(pixels)
+
+
+def strip_ends_early(data: bytes, scans: Sequence[Scan], pixels: npt.NDArray[Any], decode: Decode) -> bool:
+    """Whether the data of a strip or tile of a TIFF end before its pixels do, as in `ends_early`.
+
+    Where its scans are not known, the end of the first alone is looked at.
+    """
+    if scans:
+        longer = _lengthened(data, scans)
+    else:
+        end = _end_of_scan(data)
+        longer = data[:end] + _JUNK + (data[end:] or b"\xff\xd9")
+    try:
+        other = decode(longer)
+    except Exception:  # a decoder that does not skip them says by itself what is missing
+        return False
+    return other.shape != pixels.shape or bool((other != pixels).any())
+
+
+def _lengthened(data: bytes, scans: Sequence[Scan]) -> bytes:
+    """Return a JPEG with more bytes behind the data of each scan, and of each part of it."""
     pieces, position = [], 0
     for scan in scans:
         coded = data[scan.start : scan.end]
@@ -88,17 +110,7 @@ def ends_early(data: bytes, scans: Sequence[Scan], pixels: npt.NDArray[np.uint8]
             coded = coded.replace(bytes([0xFF, marker]), _JUNK + bytes([0xFF, marker]))
         pieces += [data[position : scan.start], coded, _JUNK]
         position = scan.end
-    return _digest(decode(b"".join([*pieces, data[position:]]))) != _digest(pixels)
-
-
-def strip_ends_early(data: bytes, pixels: npt.NDArray[Any], decode: Decode) -> bool:
-    """Whether the data of a strip or tile of a TIFF, which is a JPEG, end before its pixels do."""
-    end = _end_of_scan(data)
-    try:
-        other = decode(data[:end] + _JUNK + (data[end:] or b"\xff\xd9"))
-    except Exception:  # a decoder that does not skip them says by itself what is missing
-        return False
-    return other.shape != pixels.shape or bool((other != pixels).any())
+    return b"".join([*pieces, data[position:]])
 
 
 def _end_of_scan(data: bytes) -> int:

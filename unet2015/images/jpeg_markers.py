@@ -23,15 +23,14 @@ def is_alone(marker: int) -> bool:
     return marker in _ALONE
 
 
-def segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Go through the markers behind which a length stands, each with the place of that.
+def segments(data: bytes, position: int = 2) -> Iterator[tuple[int, int]]:
+    """Go through the markers behind which a length stands, each with the place of that, from a position on.
 
     Raises
     ------
     IndexError, struct.error
         The data end within them.
     """
-    position = 2
     while data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # fill bytes
