@@ -1,6 +1,7 @@
 """One strip or tile of a TIFF decoded: seen to be whole and of its size before, and in its own colours."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import imagecodecs
@@ -68,11 +69,11 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     if compression in _OF_JPEG:
         if found is not None and page.jpegheader is None and found[::2] != (plane.columns, inside):
             raise ValueError(_other_size((found.height, found.width, found.samples), plane, inside))
-        decode = _decoder(page, index, data)
+        decode = _decoder(plane, index, data)
     elif found is not None and _is_read(page):
         decode = _picture_decoder(plane, index, inside)
     else:
-        decode = _by_tifffile(page, index)
+        decode = _by_tifffile(plane, index)
     segment = decode(data)
     if compression == _JPEG and strip_ends_early(data, scans, segment, decode):
         raise ValueError("its data end before its last pixel")
@@ -133,9 +134,19 @@ def _is_read(page: Any) -> bool:
     return bool(page.decode.__name__ == ("decode_other" if lerc else "decode_image"))
 
 
-def _by_tifffile(page: Any, index: int) -> Callable[[bytes], npt.NDArray[Any]]:
+def _by_tifffile(plane: Plane, index: int) -> Callable[[bytes], npt.NDArray[Any]]:
+    page, last = plane.page, index % plane.down == plane.down - 1
+
     def decode(coded: bytes) -> npt.NDArray[Any]:
-        return np.asarray(page.decode(coded, index, jpegtables=page.jpegtables)[0])
+        try:
+            return np.asarray(page.decode(coded, index, jpegtables=page.jpegtables)[0])
+        except Exception:
+            if page.is_tiled or plane.down == 1 or not last:
+                raise
+            with suppress(Exception):  # some programs fill the last strip up to all rows of a strip
+                rows = int(page.imagelength) - (plane.down - 1) * plane.rows
+                return np.asarray(page.decode(coded, 0, jpegtables=page.jpegtables)[0])[:, :rows]
+            raise
 
     return decode
 
@@ -159,13 +170,14 @@ def _picture_decoder(plane: Plane, index: int, samples: int) -> Callable[[bytes]
     return decode
 
 
-def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArray[Any]]:
+def _decoder(plane: Plane, index: int, data: bytes) -> Callable[[bytes], npt.NDArray[Any]]:
     """Return what decodes a segment into an array of shape (1, rows, columns, samples).
 
     The tag PhotometricInterpretation says whether a JPEG has colours, as for libtiff, unless the JPEG says it
     itself. tifffile leaves three gray channels to libjpeg, which takes them for YCbCr, and cannot read the
     colours of planes that lie one by one.
     """
+    page = plane.page
     jpeg, together = int(page.compression) == _JPEG, page.planarconfig == 1
     three = together and page.samplesperpixel == 3 and page.photometric not in (_RGB, _YCBCR)
     gray = jpeg and three and not _says_colours(data)
@@ -184,7 +196,7 @@ def _decoder(page: Any, index: int, data: bytes) -> Callable[[bytes], npt.NDArra
 
         return decode
 
-    return _by_tifffile(page, index)
+    return _by_tifffile(plane, index)
 
 
 def _says_colours(data: bytes) -> bool:

@@ -15,6 +15,7 @@ from unet2015.images.palette import label_palettes, palette_of
 from unet2015.images.photometric import is_inverted
 from unet2015.images.planes import planes_of, unlike
 from unet2015.images.samples import check_page
+from unet2015.images.surplus import describe_surplus
 from unet2015.wording import reason
 
 
@@ -65,6 +66,8 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
             planes = planes_of(declared, pages, tif.filehandle.size, name)
             if declared.kind == "plain" and len(planes) == len(pages):  # others say how many planes they have
                 notes += referenced.notes(tif.filehandle.size)
+            if len(planes) == len(pages):
+                notes += tuple(describe_surplus(planes))
             palette = None if labels or imagej else palette_of(planes, name)
             named = label_palettes(planes) if labels and not imagej else []
             for page in unlike([plane.page for plane in planes]):

@@ -122,7 +122,7 @@ def read_directories(tif: Any, name: str) -> tuple[list[Any], Referenced, tuple[
     found = Directories(tif, name)
     places = array("Q", _chain(tif, name))  # all are counted before the first is read
     pages = [found.page(index, offset) for index, offset in enumerate(places)]
-    notes = tuple(predictor_notes(pages))
+    notes = (*found.notes(), *predictor_notes(pages))
     if any(map(is_ome, read_descriptions(pages[0])[:1])):  # which counts all of them
         return pages, found.referenced, notes + describe_inside(pages[0], name)
     kept, more = without_unused(pages)

@@ -5,12 +5,15 @@ microseconds and 4 KiB. Here only the first of equal ones is made; the others ke
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import tifffile
 
 from unet2015.errors import ImageReadError
+from unet2015.images.entries import are_rising, check_entries
 from unet2015.images.unreferenced import Referenced
+from unet2015.wording import pages_listed
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
 RESOLUTION = (282, 283, 296)
@@ -39,6 +42,11 @@ _SIZES = {
 _LONGEST = 4096
 """Bytes of a value that is compared; a directory with a longer one is always made."""
 _MOST_KNOWN = 4096
+MORE_LISTED = (
+    "the file lists more strips or tiles than a page of this size has; those left over are not read: look "
+    "whether width and length are right"
+)
+"""What is said of pages with more strips or tiles than they need."""
 
 
 class RepeatedPage:
@@ -83,6 +91,8 @@ class Directories:
     def __init__(self, tif: Any, name: str) -> None:
         self._tif, self._name = tif, name
         self._known: dict[Any, Any] = {}
+        self._unordered: list[int] = []
+        self._more: list[int] = []  # those with more strips or tiles than they need
         self.referenced = Referenced()
         self._listed = self._outside = 0  # bytes of lists of segments; of all values of what is made
 
@@ -100,6 +110,9 @@ class Directories:
             self.referenced.whole = False
             return self._made(index, offset)
         self._refuse_lost(values, index)
+        check_entries(values, self._tif.byteorder, f"{self._name}: page {index}")
+        if not are_rising(values):
+            self._unordered.append(index)
         self._reference(offset, values)
         key = self._key(values)
         places = self._places(values)
@@ -111,11 +124,23 @@ class Directories:
         page = self._made(index, offset)
         if places is None:
             self.referenced.add_page(page.dataoffsets, page.databytecounts)
+        if places is not None and len(places[0]) > len(page.dataoffsets) and not page.is_lsm:
+            self._more.append(index)
         # tifffile corrects the lists of some programs; those are read by it alone.
         plain = places == (page.dataoffsets, page.databytecounts) and not (page.is_lsm or page.is_stk)
         if key is not None and plain and len(self._known) < _MOST_KNOWN:
             self._known[key] = page
         return page
+
+    def notes(self) -> Iterator[str]:
+        """Say which directories may be damaged, as their entries contradict each other."""
+        if self._unordered:
+            yield (
+                f"{pages_listed(self._unordered)}: the entries of the directory are not in rising order, as "
+                "TIFF demands; one of them may be damaged: look whether type, size and pixels are right"
+            )
+        if self._more:
+            yield f"{pages_listed(self._more)}: {MORE_LISTED}"
 
     def _refuse_lost(self, values: list[tuple[int, int, int, bytes]], index: int) -> None:
         """Refuse a directory of which a part is zeros, as where a disk has lost a block.
