@@ -594,11 +594,25 @@ def test_a_picture_with_a_palette_is_no_image_and_its_colours_are(place, mode):
     from PIL import Image
 
     picture = Image.fromarray(np.arange(2500, dtype=np.uint8).reshape(50, 50)).convert(mode)
-    with pytest.raises(
-        ArgumentError, match=r"colour palette .* give image.convert\('RGB'\), or image.convert"
+    gray = picture.convert("L")
+    for given in (picture, [picture], [gray, picture]):
+        with pytest.raises(
+            ArgumentError, match=r"colour palette .* give image.convert\('RGB'\), or image.convert"
+        ):
+            unet2015.segment(given, place / "m.safetensors", device="cpu")
+    assert unet2015.segment(picture.convert("L"), place / "m.safetensors", device="cpu").shape == (50, 50)
+
+
+def test_a_picture_of_several_frames_is_not_taken_for_one(place, tmp_path):
+    from PIL import Image
+
+    first, second = (Image.fromarray(np.full((50, 50), value, np.uint8)) for value in (1, 2))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    with (
+        Image.open(tmp_path / "a.tif") as picture,
+        pytest.raises(ArgumentError, match="stands at one of its 2 frames; give the file, or a list"),
     ):
         unet2015.segment(picture, place / "m.safetensors", device="cpu")
-    assert unet2015.segment(picture.convert("L"), place / "m.safetensors", device="cpu").shape == (50, 50)
 
 
 @pytest.mark.parametrize("wrapped", [lambda array: array, lambda array: array[:4].rechunk(2)])

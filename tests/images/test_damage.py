@@ -39,10 +39,10 @@ def test_a_kilobyte_that_declares_a_million_megapixels(tmp_path, compression, la
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        (262, "photometric"),
-        (259, "compression"),
-        (284, "planarconfig"),
-        (317, "predictor"),
+        (262, "PhotometricInterpretation"),
+        (259, "Compression"),
+        (284, "PlanarConfiguration"),
+        (317, "Predictor"),
     ],
 )
 def test_a_tag_that_must_be_a_number_is_text(tmp_path, code, name):
@@ -55,7 +55,7 @@ def test_a_tag_that_must_be_a_number_is_text(tmp_path, code, name):
     data = bytearray(path.read_bytes())
     data[place + 2] = 2  # the type: ASCII
     path.write_bytes(bytes(data))
-    with pytest.raises(ImageReadError, match=rf"a\.tif: .*({name} is not one number|cannot read the TIFF)"):
+    with pytest.raises(ImageReadError, match=rf"a\.tif: .*({name} is of type 2, not|cannot read the TIFF)"):
         open_image(path)
 
 
@@ -147,7 +147,7 @@ def test_a_size_that_is_several_numbers(tmp_path, options, page):
     data = bytearray(path.read_bytes())
     struct.pack_into("<HII", data, place + 2, 3, 400, len(data))  # many numbers of 16 bit
     path.write_bytes(bytes(data) + struct.pack("<400H", *range(400)))
-    with pytest.raises(ImageReadError, match=f"page {page}: .*imagewidth is not one number") as caught:
+    with pytest.raises(ImageReadError, match=f"page {page}: ImageWidth has 400 values, not one") as caught:
         open_image(path)
     assert len(str(caught.value)) < 500
 

@@ -129,3 +129,33 @@ def test_a_last_strip_that_holds_all_rows_is_read_in_all_compressions(tmp_path, 
     change(path, 257, value=48)
     with open_image(path) as image:
         assert (image.read(0, 0, 48, 0, 64)[0] == PIXELS).all()
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+@pytest.mark.parametrize("code", [270, 258, 339, 282, 50839, 65000])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_value_beyond_the_end_of_the_file_is_refused(tmp_path, code, lost, big):
+    path = tmp_path / "a.tif"
+    pixels = np.zeros((20, 30, 5), np.float32)
+    tags = [(50839, 1, 30, bytes(range(30))), (65000, 7, 40, bytes(40))]
+    tifffile.imwrite(
+        path, pixels, photometric="minisblack", planarconfig="contig", extratags=tags, bigtiff=big
+    )
+    with tifffile.TiffFile(path) as tif:
+        tag = tif.pages[0].tags[code]
+        place, length = tag.valueoffset, tag.valuebytecount
+        order, form = tif.byteorder, "Q" if big else "I"
+        at = tag.offset + (12 if big else 8)
+    data = bytearray(path.read_bytes())
+    value = data[place : place + length]
+    if length <= (8 if big else 4):
+        pytest.skip("stands within the entry")
+    struct.pack_into(order + form, data, at, len(data))
+    path.write_bytes(data + value)
+    with open_image(path) as image:
+        assert image.dtype == np.float32
+    path.write_bytes(data + value[:-lost])
+    with pytest.raises(
+        ImageReadError, match=f"page 0: expected the value of tag {code} in bytes .* cut short"
+    ):
+        open_image(path)

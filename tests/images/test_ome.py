@@ -183,6 +183,15 @@ def test_a_file_that_holds_all_planes_is_read_whatever_its_name(tmp_path, name, 
     refused(path, "only 5")
 
 
+def test_a_file_whose_planes_lie_in_another_beside_it_is_not_that_one_renamed(tmp_path):
+    inside = pixels(block("b.tif", "urn:uuid:2", 0, 6))
+    path = write(tmp_path / "a.tif", ome(inside, uuid="urn:uuid:1"), STACK + 1)
+    reads(path, stack=STACK + 1)  # it may have got another UUID with its name
+    reads(write(tmp_path / "b.tif", ome(inside, uuid="urn:uuid:2")))
+    refused(path, "not among the files that the OME-XML names", "give the files that it names")
+    reads(write(tmp_path / "c.tif", ome(inside, uuid="urn:uuid:2")))  # a copy of b.tif
+
+
 def test_first_channel_counts_the_samples_of_a_pixel(tmp_path):
     blocks = '<TiffData FirstC="0" IFD="1"/><TiffData FirstC="3" IFD="0"/>'
     colour = np.stack([STACK[:3], STACK[3:]]).transpose(0, 2, 3, 1)

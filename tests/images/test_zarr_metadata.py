@@ -163,6 +163,28 @@ def test_notes_come_with_the_image(tmp_path, form):
         assert opened.shape == (2, 3, 5, 6)
 
 
+@pytest.mark.parametrize(
+    ("transformer", "refused"),
+    [
+        ({"name": "https://example.org/xor", "configuration": {}}, True),
+        ({"name": "x", "must_understand": True}, True),
+        ({"name": "x", "must_understand": False}, False),
+    ],
+)
+def test_chunks_stored_by_a_transformer_are_refused(tmp_path, transformer, refused):
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=3, attributes=attributes(3, image()))
+    group.create_array("0", data=PIXELS)
+    file = path / "0" / "zarr.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"storage_transformers": [transformer]}))
+    if refused:
+        with pytest.raises(ImageReadError, match=r"array 0 are stored by a transformer .* not known here"):
+            open_image(path)
+    else:
+        with open_image(path) as opened:
+            assert (opened.read(0, 0, 5, 0, 6)[0] == PIXELS[0, 0]).all()
+
+
 def test_a_mask_of_one_bit_may_be_labels(tmp_path):
     path = write(tmp_path / "a.zarr", 3, image(), PIXELS % 2 == 0)
     np.testing.assert_array_equal(read_pages(path), (PIXELS % 2 == 0).reshape(6, 5, 6))

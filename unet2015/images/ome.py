@@ -67,11 +67,15 @@ def read_ome(
         The metadata are damaged, have several images, contradict the file, or name other files alone.
     """
     name = str(path)
-    images = own_images(metadata, path.name)
+    images = own_images(metadata, path)
     if len(images) != 1:
         count = len(images) or len(metadata.images)
         what = "expected one image" if images else "it is not among the files that the OME-XML names"
-        advice = "save each to its own" if images else "give it the name back that it had"
+        advice = (
+            "save each to its own"
+            if images
+            else "give the files that it names, or give it the name back that it had"
+        )
         raise ImageReadError(f"{name}: {what}, but the OME-XML declares {count}; {advice}")
     ((image, here),) = images
     pixels = image.find("{*}Pixels")

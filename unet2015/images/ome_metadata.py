@@ -168,24 +168,33 @@ def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def own_images(metadata: OmeMetadata, file_name: str) -> list[tuple[ElementTree.Element, list[bool]]]:
+def own_images(metadata: OmeMetadata, path: Path) -> list[tuple[ElementTree.Element, list[bool]]]:
     """Return the images that have planes in this file and, for each TiffData, whether it is about this file.
 
     A TiffData says by UUID, or else by name, in which file its planes lie. If all of them name one and the
-    same file, which is not called so, this is that file, renamed. An empty list: they name other files.
+    same file, which is not called so, this is that file, renamed; not where both have a UUID, these differ,
+    and the other file lies beside this one. An empty list: they name other files.
     """
     blocks = [image.findall("{*}Pixels/{*}TiffData") for image in metadata.images]
     references = {one for inner in blocks for block in inner if (one := _reference(block)) is not None}
     by_uuid = {one for one in references if metadata.uuid and one[0] == metadata.uuid}
-    by_name = {one for one in references if one[1] == file_name}
+    by_name = {one for one in references if one[1] == path.name}
+    renamed = references if len(references) == 1 and not _lies_beside(metadata, path, *references) else set()
     # Copies of one file may share their UUID; then the name decides.
-    chosen = (by_uuid & by_name) or by_uuid or by_name or (references if len(references) == 1 else set())
+    chosen = (by_uuid & by_name) or by_uuid or by_name or renamed
     found = []
     for image, inner in zip(metadata.images, blocks, strict=True):
         here = [(one := _reference(block)) is None or one in chosen for block in inner]
         if any(here) or not here:
             found.append((image, here))
     return found
+
+
+def _lies_beside(metadata: OmeMetadata, path: Path, reference: tuple[str, str]) -> bool:
+    """Whether another file is meant, by its UUID, and there is one of its name."""
+    uuid, name = reference
+    other = bool(metadata.uuid and uuid and uuid != metadata.uuid and name)
+    return other and path.with_name(Path(name).name).is_file()
 
 
 def _reference(block: ElementTree.Element) -> tuple[str, str] | None:

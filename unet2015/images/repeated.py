@@ -113,7 +113,7 @@ class Directories:
         check_entries(values, self._tif.byteorder, f"{self._name}: page {index}")
         if not are_rising(values):
             self._unordered.append(index)
-        self._reference(offset, values)
+        self._reference(index, offset, values)
         key = self._key(values)
         places = self._places(values)
         if places is not None:
@@ -155,14 +155,19 @@ class Directories:
             "pages behind it may be; copy the file again, or save it again from where it comes"
         )
 
-    def _reference(self, offset: int, values: list[tuple[int, int, int, bytes]]) -> None:
-        """Add a directory, and values outside it, to what is referenced."""
-        layout = self._tif.tiff
+    def _reference(self, index: int, offset: int, values: list[tuple[int, int, int, bytes]]) -> None:
+        """Add a directory, and values outside it, to what is referenced; refuse values outside the file."""
+        layout, size = self._tif.tiff, self._tif.filehandle.size
         self.referenced.add(offset, layout.tagnosize + len(values) * layout.tagsize + layout.offsetsize)
         for code, kind, number, value in values:
             length = _SIZES.get(kind, 1) * number
             if length > len(value):
                 (place,) = struct.unpack(layout.offsetformat, value)
+                if kind in _SIZES and (place < 8 or place + length > size):
+                    raise ImageReadError(
+                        f"{self._name}: page {index}: expected the value of tag {code} in bytes {place} to "
+                        f"{place + length}, but the file has {size}; it was cut short: copy it again"
+                    )
                 self.referenced.add(place, length)
             self.referenced.add_tag(code)
 

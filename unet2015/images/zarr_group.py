@@ -1,6 +1,6 @@
 """The group of an OME-Zarr image and its arrays: opened, and checked against what the metadata declare."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def open_level(group: Any, path: str, name: str) -> Any:
     Raises
     ------
     ImageReadError
-        It is not there, is no array, or cannot be read.
+        It is not there, is no array, cannot be read, or has storage transformers.
     """
     zarr = zarr_library()
     try:
@@ -106,6 +106,12 @@ def open_level(group: Any, path: str, name: str) -> Any:
         raise ImageReadError(f"{name}: array {path} cannot be read: {first_line(error)}") from error
     if not isinstance(node, zarr.Array):
         raise ImageReadError(f"{name}: the OME-Zarr metadata declare array {path}, but it is a group")
+    for one in getattr(node.metadata, "storage_transformers", ()):  # of Zarr 3; zarr passes over them
+        if not (isinstance(one, Mapping) and one.get("must_understand") is False):
+            raise ImageReadError(
+                f"{name}: the chunks of array {path} are stored by a transformer ({one}) that is not known "
+                "here; save a copy without storage transformers"
+            )
     return node
 
 

@@ -36,10 +36,12 @@ def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: Mo
     """
     if isinstance(given, str | bytes | os.PathLike):
         return options.open(Path(file_path(given, "image")))
-    if getattr(given, "mode", None) in ("P", "PA") and hasattr(given, "getpalette"):
+    for picture in given if isinstance(given, list | tuple) else [given]:
+        _check_picture(picture)
+    if (frames := getattr(given, "n_frames", 1)) != 1 and hasattr(given, "getpalette"):
         raise ArgumentError(
-            "image: a picture of Pillow with a colour palette holds numbers of colours, no intensities; give "
-            "image.convert('RGB'), or image.convert('L') where the colours are gray"
+            f"image: a picture of Pillow that stands at one of its {frames} frames; give the file, or a list "
+            "of the frames that are meant (PIL.ImageSequence), each as an array"
         )
     array = pixels(given, "image")
     if isinstance(given, list | tuple) and array.dtype in (np.int64, np.uint64):
@@ -48,6 +50,15 @@ def image_of(given: str | Path | NDArray[Any], options: SegmentOptions, info: Mo
         raise ArgumentError("scene: expected a CZI, ND2 or LIF file; an array holds one image")
     whole = ArrayImage(array, options.axes)
     return whole if options.channel is None else ChannelImage(whole, str(options.channel))
+
+
+def _check_picture(given: object) -> None:
+    """Raise `ArgumentError` for a picture of Pillow whose pixels are numbers of colours."""
+    if getattr(given, "mode", None) in ("P", "PA") and hasattr(given, "getpalette"):
+        raise ArgumentError(
+            "image: a picture of Pillow with a colour palette holds numbers of colours, no intensities; give "
+            "image.convert('RGB'), or image.convert('L') where the colours are gray"
+        )
 
 
 @contextmanager
