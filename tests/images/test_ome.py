@@ -96,6 +96,20 @@ def test_metadata_in_a_companion_file(tmp_path):
     assert reads(tmp_path / "renamed.ome.tif") == ""
 
 
+@pytest.mark.parametrize("name", ["other.ome.tif", "renamed.ome.tif"])
+def test_a_companion_file_of_another_image_is_not_read(tmp_path, name):
+    path = write(tmp_path / "a.ome.tif", pointer())  # which wants the UUID 2
+    companion = tmp_path / "set.companion.ome"
+    for uuid, block_of in (("urn:uuid:2", block(name, "urn:uuid:1", 0, 6)), ("URN:UUID:2", "<TiffData/>")):
+        companion.write_text(ome(pixels(block_of), uuid=uuid))
+        assert reads(path) == ""
+    companion.write_text(ome(pixels(block(name, "urn:uuid:6", 0, 6)), uuid="urn:uuid:5"))
+    notes = reads(path, "IYX", (6, 16, 12), Calibration())
+    assert "set.companion.ome, which has that name, is of another image" in notes
+    companion.write_text(ome(pixels(block("a.ome.tif", "urn:uuid:6", 0, 6)), uuid="urn:uuid:5"))
+    assert reads(path) == ""
+
+
 def test_a_companion_file_of_several_images_tells_each_file_its_own(tmp_path):
     blocks = [block(f"{i}.tif", f"urn:uuid:{i}", 0, 6) for i in (1, 3)]
     more = [LENGTHS, LENGTHS.replace("0.1", "0.3")]

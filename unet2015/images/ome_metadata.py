@@ -82,11 +82,31 @@ def find_metadata(description: str, path: Path) -> OmeMetadata:
     notes: tuple[str, ...] = ()
     digest = None
     if pointer is not None:
-        root, notes, digest = _companion(pointer.get("MetadataFile", ""), path)
+        named = pointer.get("MetadataFile", "")
+        root, notes, digest = _companion(named, path)
+        if digest is not None and not _is_about(root, pointer.get("UUID"), uuid, path.name):
+            root, notes, digest = _nothing(
+                f"and {named}, which has that name, is of another image (its UUID is another, and it does "
+                "not name this file), so it is not read; put the right one beside this file, or give --axes"
+            )
     images = tuple(root.findall("{*}Image")) if _name(root) == "OME" else ()
     if not images and not notes:
         notes = ("its OME-XML declares no image, so it says nothing on axes and pixel size",)
     return OmeMetadata(images, uuid, notes, digest)
+
+
+def _is_about(root: ElementTree.Element, wanted: str | None, own: str | None, name: str) -> bool:
+    """Whether a companion file is the one that a TIFF asks for by its UUID, or names the TIFF."""
+    found = root.get("UUID")
+    if not wanted or not found or wanted.strip().lower() == found.strip().lower():
+        return True
+    references = map(_reference, root.findall("{*}Image/{*}Pixels/{*}TiffData"))
+    return any(one is not None and (one[1] == name or (own and one[0] == own)) for one in references)
+
+
+def _nothing(why: str) -> tuple[ElementTree.Element, tuple[str, ...], None]:
+    """Return no metadata, and the note why."""
+    return ElementTree.Element("none"), (f"its metadata (axes, pixel size) are in another file, {why}",), None
 
 
 def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, ...], str | None]:
@@ -94,30 +114,25 @@ def _companion(named: str, path: Path) -> tuple[ElementTree.Element, tuple[str, 
 
     It is OME-XML, or the OME-TIFF of several that has the metadata of all.
     """
-
-    def nothing(why: str) -> tuple[ElementTree.Element, tuple[str, ...], None]:
-        note = f"its metadata (axes, pixel size) are in another file, {why}"
-        return ElementTree.Element("none"), (note,), None
-
     # A name only: what a file says must not make us read elsewhere.
     if not named or len(named) > 255 or named in (".", "..") or set(named) & set("/\\:\0"):
-        return nothing(f"{named[:99]!r}, which is no name of a file beside it, so they are not read")
+        return _nothing(f"{named[:99]!r}, which is no name of a file beside it, so they are not read")
     other = path.with_name(named)
     try:
         if not other.is_file():
             why = "is no regular file" if other.exists() else "is not there"
-            return nothing(f"{named}, which {why}; put it beside this one, or give --axes")
+            return _nothing(f"{named}, which {why}; put it beside this one, or give --axes")
         with open_regular(other) as file:
             data = _metadata_in(file)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        return nothing(f"{named}, which cannot be read ({why}); give --axes")
+        return _nothing(f"{named}, which cannot be read ({why}); give --axes")
     if len(data) > LARGEST_COMPANION:
         most = LARGEST_COMPANION // 2**20
-        return nothing(f"{named}, which has more than {most} MiB and is not read; give --axes")
+        return _nothing(f"{named}, which has more than {most} MiB and is not read; give --axes")
     root = _parse(decode_description(data), f"{path}: {named}")
     if _name(root) != "OME" or root.find("{*}Image") is None:
-        return nothing(f"{named}, but that declares no image; give --axes")
+        return _nothing(f"{named}, but that declares no image; give --axes")
     return root, (), hashlib.sha256(data).hexdigest()
 
 
