@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.axes import UNCALIBRATED, Calibration
+from unet2015.images.czi_directory import check_directory
 from unet2015.images.declared import possible_bits
 from unet2015.images.decoded import KEPT_BYTES, beyond_kept
 from unet2015.images.scenes import Scene, SceneImage, choose_scene, file_of, library_for
@@ -94,6 +95,7 @@ class CziImage(SceneImage):
         self, path: Path, axes: str | None = None, *, labels: bool = False, scene: str | None = None
     ) -> None:
         czi = library_for(f"{_LIBRARY}.czi", _LIBRARY, path, "a CZI file of Zeiss")
+        check_directory(path)
         with ExitStack() as stack:
             with file_of(path, "CZI"):
                 cache = czi.CacheOptions(max_memory_usage=KEPT_BYTES)
