@@ -73,6 +73,23 @@ def test_a_picture_with_other_columns_is_refused(tmp_path, codec, wide):
 
 
 @pytest.mark.parametrize("codec", ["jpeg2000", "png", "jpegxl", "webp", "jpeg", "lerc"])
+@pytest.mark.parametrize("high", [24, 40, 47, 49])
+def test_a_picture_with_other_rows_is_refused(tmp_path, codec, high):
+    declared = COLOURS[:high] if high < 48 else np.pad(COLOURS, ((0, 1), (0, 0), (0, 0)))
+    with pytest.raises(ImageReadError, match="it holds a picture of 48 x 64 px and"):
+        read(tiff_of(tmp_path / "a.tif", codec, COLOURS, declared))
+
+
+@pytest.mark.parametrize("codec", ["jpeg2000", "png", "jpegxl", "webp", "jpeg", "lerc"])
+def test_a_strip_may_hold_all_of_its_rows(tmp_path, codec):
+    path = tiff_of(tmp_path / "a.tif", codec, COLOURS, COLOURS)
+    whole = read(path)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        tif.pages[0].tags[257].overwrite(40)
+    assert (read(path) == whole[:40]).all()
+
+
+@pytest.mark.parametrize("codec", ["jpeg2000", "png", "jpegxl", "webp", "jpeg", "lerc"])
 def test_a_picture_of_colours_is_no_gray_one(tmp_path, codec):
     with pytest.raises(ImageReadError, match="and 3 samples, but has 48 x 64 px of 1"):
         read(tiff_of(tmp_path / "a.tif", codec, COLOURS, COLOURS[..., 0]))

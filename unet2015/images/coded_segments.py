@@ -23,6 +23,7 @@ _OF_JPEG = (6, 7, 33007, 34892)
 _WHOLE_JPEG = (7, 33007, 34892)
 _WEBP = 50001
 _LERC = 34887
+_ROWS_PER_STRIP = 278
 _PACKBITS = 32773
 _T4_OPTIONS, _T6_OPTIONS = 292, 293
 _LOW_BIT_FIRST = 2
@@ -67,8 +68,8 @@ def decode_segment(data: bytes, plane: Plane, index: int, samples: int) -> npt.N
     scans = scans_of(data) if compression in _WHOLE_JPEG and page.jpegheader is None else ()
     check_restarts(scans)
     if compression in _OF_JPEG:
-        if found is not None and page.jpegheader is None and found[::2] != (plane.columns, inside):
-            raise ValueError(_other_size((found.height, found.width, found.samples), plane, inside))
+        if found is not None and page.jpegheader is None:
+            _check_size((found.height, found.width, found.samples), plane, index, inside)
         decode = _decoder(plane, index, data)
     elif found is not None and _is_read(page):
         decode = _picture_decoder(plane, index, inside)
@@ -120,6 +121,17 @@ def _check_type(found: np.dtype[Any], wanted: np.dtype[Any]) -> None:
         raise ValueError(f"it holds pixels of type {found.name}, but the TIFF declares {wanted.name}")
 
 
+def _check_size(found: tuple[int, int, int], plane: Plane, index: int, samples: int) -> None:
+    """Raise `ValueError` if a picture has another height, width or number of samples than it should.
+
+    The last strip may have all rows of a strip, as some programs write it.
+    """
+    said = plane.page.tags.valueof(_ROWS_PER_STRIP)  # tifffile's own number ends with the page
+    rows = {_rows(plane, index), plane.rows} | (set() if plane.page.is_tiled else {said})
+    if found[0] not in rows or found[1:] != (plane.columns, samples):
+        raise ValueError(_other_size(found, plane, samples))
+
+
 def _other_size(found: tuple[int, int, int], plane: Plane, samples: int) -> str:
     height, width, inside = found
     return (
@@ -163,8 +175,7 @@ def _picture_decoder(plane: Plane, index: int, samples: int) -> Callable[[bytes]
     def decode(coded: bytes) -> npt.NDArray[Any]:
         found = np.asarray(tifffile.TIFF.DECOMPRESSORS[compression](coded, **more))
         size = (*found.shape, 1)[:3]
-        if size[1:] != (plane.columns, samples) or size[0] < rows:
-            raise ValueError(_other_size(size, plane, samples))
+        _check_size(size, plane, index, samples)
         return found.reshape(1, *size)[:, :rows]
 
     return decode
