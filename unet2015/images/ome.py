@@ -32,6 +32,8 @@ _MOST_PLANES = 2**24
 
 _INCOMPLETE = "it was cut short: copy it again; or it is one of several files: save the image in one file"
 
+_OTHERS = "give the files that it names, or give it the name back that it had"
+
 
 def read_ome(
     metadata: OmeMetadata,
@@ -71,11 +73,7 @@ def read_ome(
     if len(images) != 1:
         count = len(images) or len(metadata.images)
         what = "expected one image" if images else "it is not among the files that the OME-XML names"
-        advice = (
-            "save each to its own"
-            if images
-            else "give the files that it names, or give it the name back that it had"
-        )
+        advice = "save each to its own" if images else _OTHERS
         raise ImageReadError(f"{name}: {what}, but the OME-XML declares {count}; {advice}")
     ((image, here),) = images
     pixels = image.find("{*}Pixels")
