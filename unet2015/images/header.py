@@ -23,7 +23,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
     path : Path
         The file.
     axes : str or None
-        What the user says the axes are; then OME-XML that is damaged is left aside.
+        What the user says the axes are; then a header that is damaged, or contradicts itself, is left aside.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read_header(pages: list[Any], path: Path, axes: str | None) -> Declared:
             return replace(found, notes=found.notes + describe_undeclared(pages, found))
         notes = metadata.notes
     if imagej.is_imagej(main):
-        found = imagej.read_imagej(main, tags, len(pages), samples, name)
+        found = imagej.read_imagej(main, tags, len(pages), samples, name, axes)
         labels = imagej.slice_labels(first) if "C" in found.lead else ()
         return replace(found, channel_names=imagej.channel_names(labels, found.lead, found.sizes))
     shape = tuple(int(length) for length in first.shape)

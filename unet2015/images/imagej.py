@@ -24,6 +24,7 @@ from unet2015.images.resolution import (
     describe_spacing,
     read_resolution,
 )
+from unet2015.wording import counted
 
 ORDER = "TZC"
 """The order of planes in a hyperstack, slowest first."""
@@ -40,7 +41,12 @@ def is_imagej(description: str) -> bool:
 
 
 def read_imagej(
-    description: str, tags: Mapping[int, Any], directories: int, samples: int, name: str
+    description: str,
+    tags: Mapping[int, Any],
+    directories: int,
+    samples: int,
+    name: str,
+    axes: str | None = None,
 ) -> Declared:
     """Return what the header of an ImageJ TIFF declares.
 
@@ -56,6 +62,13 @@ def read_imagej(
         Samples per pixel: RGB counts as one plane.
     name : str
         The file.
+    axes : str or None
+        What the user says the axes are; then numbers of planes that contradict each other are left aside.
+
+    Raises
+    ------
+    ImageReadError
+        A number in the header is none, or its numbers contradict each other.
     """
     lines = (line.split("=", 1) for line in description.splitlines() if "=" in line)
     values = {key.strip(): value.strip() for key, value in lines}
@@ -71,16 +84,47 @@ def read_imagej(
     order = order[::-1] if sorted(order) == sorted(ORDER) else ORDER
     sizes = tuple(counts[letter] for letter in order)
     known = math.prod(sizes)
+    notes: tuple[str, ...] = ()
     # A stack that is not a hyperstack may declare only the number of its images.
     images = directories if images == known and directories > known == 1 else images
-    if images > known and images % known == 0:
+    if images != known > 1 and "images" in values and not _leaves_open(description, values, images, known):
+        said = _contradiction(values, directories)
+        if known != directories:
+            order, sizes = "?", (directories if directories > 1 else images,)
+        if axes is None:
+            given = "".join(letter for letter, size in zip(order, sizes, strict=True) if size > 1)
+            raise ImageReadError(
+                f"{name}: {said}; it contradicts itself: save the stack again from where it comes, or, if "
+                f"its pages are whole and in order, give --axes such as {given.replace('?', 'I')}YX"
+            )
+        notes = (f"not used: {said}",)
+    elif images > known and images % known == 0:
         order, sizes = "?" + order, (images // known, *sizes)
-    calibration, notes = _calibration(values, tags)
+    calibration, more = _calibration(values, tags)
+    notes += more
     if {"cf", "c0", "c1"} <= set(values):
         notes += (
             "its header calibrates the values of pixels (cf, c0, c1); they are read as they are stored",
         )
     return Declared("imagej", order, sizes, calibration, notes=notes)
+
+
+def _leaves_open(description: str, values: Mapping[str, str], images: int, known: int) -> bool:
+    """Whether a header counts planes along one axis less than there are: along the others it says no number.
+
+    That is so of our own pages of no known kind with channels, and of SCIFIO, which has more axes than three.
+    """
+    alone = "channels" in values and not {"slices", "frames"} & set(values)
+    return images > known and images % known == 0 and (alone or description.startswith("SCIFIO="))
+
+
+def _contradiction(values: Mapping[str, str], directories: int) -> str:
+    """Say that a header counts other planes than images, and how many pages there are."""
+    sizes = " x ".join(f"{key}={values[key]}" for key in reversed(_KEYS) if key in values)
+    return (
+        f"the ImageJ header says images={values['images']}, but {sizes}, and the file has "
+        f"{counted(directories, 'page')}"
+    )
 
 
 def slice_labels(page: Any) -> tuple[str, ...]:

@@ -43,6 +43,9 @@ def read_plain(
     calibration, notes = _calibration(header, tags)
     shape = tuple(header.get("shape", ()))
     lead = _lead(shape, page)
+    if header and lead is None:
+        sizes, own = (" x ".join(map(str, lengths)) for lengths in (shape, page))
+        notes += (f"not used: tifffile's header declares the shape {sizes}, but a page is {own}",)
     # Images of the same size written one after the other each have a header of their own.
     if lead is None or (math.prod(lead) == 1 and directories > 1):
         return Declared("plain", "?", (directories,), calibration, notes=notes)
