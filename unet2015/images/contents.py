@@ -74,7 +74,7 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
                 page.decode  # noqa: B018 - made now, while the file is open
             meant = [is_inverted(plane.page, imagej=imagej, labels=labels) for plane in planes]
             notes += describe_gdal(planes[0].page)
-            notes += describe_lossy(planes[0], tif.filehandle, name) if labels else ()
+            notes += describe_lossy(planes, tif.filehandle, name) if labels else ()
         except ImageError:
             raise
         except Exception as error:  # damaged tags make tifffile fail in any way

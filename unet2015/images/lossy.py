@@ -5,24 +5,28 @@ RFC 9649 (WebP); https://github.com/Esri/lerc/blob/master/src/LercLib/Lerc2.h (t
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from unet2015.errors import LossyLabelsError
 from unet2015.images.jpeg_markers import begins_frame, segments
+from unet2015.wording import pages_listed
 
 _HALF = 0.5
 """The largest error of LERC where whole numbers do not change."""
+_FIRST = 2**12
+"""Bytes of a strip or tile that are read first."""
 _ADVICE = "labels in it are not those that were drawn; export them again without it (LZW, deflate or none)"
 
 
-def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
+def describe_lossy(planes: Sequence[Any], handle: Any, name: str) -> tuple[str, ...]:
     """Return a note on labels in a compression that may change values.
 
     Parameters
     ----------
-    plane : Plane
-        The first one of a TIFF; its first strip or tile that is there tells how all are compressed.
+    planes : sequence of Plane
+        All of a TIFF, each of which is asked: its first strip or tile that is there tells how all of it are
+        compressed.
     handle : tifffile.FileHandle
         The open file.
     name : str
@@ -33,24 +37,42 @@ def describe_lossy(plane: Any, handle: Any, name: str) -> tuple[str, ...]:
     LossyLabelsError
         It has changed values.
     """
-    found = _KINDS.get(int(plane.page.compression))
-    if found is None:
-        return ()
-    kind, changes = found
+    notes: dict[str, list[int]] = {}
+    for plane in planes:
+        found = _KINDS.get(int(plane.page.compression))
+        if found is None or not plane.counts.any():
+            continue
+        kind, changes = found
+        lossy = _changed(plane, handle, changes)
+        if lossy:
+            page = f"page {plane.page.index}: " if len(planes) > 1 else ""
+            raise LossyLabelsError(
+                f"{name}: {page}{kind}, as this file has it, changes the values of pixels: {_ADVICE}; to "
+                "train on a mask that there is like this alone, cut it at half with --label-threshold, such "
+                "as 128 of 255"
+            )
+        if lossy is None:
+            notes.setdefault(kind, []).append(int(plane.page.index))
+    return tuple(
+        f"{'' if len(pages) == len(planes) else pages_listed(pages) + ': '}{kind} may have changed the "
+        f"values of pixels, which is not known; if so, {_ADVICE}"
+        for kind, pages in notes.items()
+    )
+
+
+def _changed(plane: Any, handle: Any, changes: Callable[[bytes], bool | None]) -> bool | None:
+    """Whether coded data of a plane have changed values: their first part mostly tells."""
     there = int(plane.counts.argmax())
-    handle.seek(int(plane.offsets[there]))
-    try:
-        lossy = changes(handle.read(int(plane.counts[there])))
-    except (struct.error, IndexError):
-        lossy = None
-    if lossy:
-        raise LossyLabelsError(
-            f"{name}: {kind}, as this file has it, changes the values of pixels: {_ADVICE}; to train on a "
-            "mask that there is like this alone, cut it at half with --label-threshold, such as 128 of 255"
-        )
-    if lossy is None:
-        return (f"{kind} may have changed the values of pixels, which is not known; if so, {_ADVICE}",)
-    return ()
+    length = int(plane.counts[there])
+    for most in (_FIRST, length):
+        handle.seek(int(plane.offsets[there]))
+        try:
+            lossy = changes(handle.read(min(most, length)))
+        except (struct.error, IndexError):
+            lossy = None
+        if lossy is not None or changes is _unknown:
+            return lossy
+    return None
 
 
 def _jpeg(data: bytes) -> bool | None:
