@@ -59,3 +59,36 @@ def test_a_value_that_no_pixel_can_have_is_not_said(tmp_path, dtype, nodata, sai
 def test_scale_and_offset_are_named(tmp_path, items, said):
     (note,) = notes_of(tmp_path / "a.tif", "uint8", None, HEAD + items, metadata=None)
     assert said in note
+
+
+SCALE = HEAD + '<Item name="SCALE" sample="0" role="scale">0.01</Item>'
+
+
+def stack_notes(path, *tags):
+    """Return the notes of a file whose pages each have one of these tags, or none."""
+    with tifffile.TiffWriter(path) as writer:
+        for page, tag in enumerate(tags):
+            more = [] if tag is None else [(tag[0], 2, len(tag[1]) + 1, tag[1], True)]
+            pixels = np.full((4, 5), page, np.uint8)
+            writer.write(pixels, photometric="minisblack", metadata=None, extratags=more, contiguous=False)
+    with open_image(path) as image:
+        return list(image.notes)
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [((42113, "7"), "the tag GDAL_NODATA says"), ((42112, SCALE), "GDAL's metadata (tag 42112) give")],
+)
+def test_each_page_has_tags_of_its_own(tmp_path, tag, said):
+    (note,) = stack_notes(tmp_path / "a.tif", None, tag, None, tag)
+    assert note.startswith(f"pages 1, 3: {said}")
+    (note,) = stack_notes(tmp_path / "b.tif", tag, None)
+    assert note.startswith(f"page 0: {said}")
+    (note,) = stack_notes(tmp_path / "c.tif", tag, tag)
+    assert note.startswith(said)
+
+
+def test_pages_that_all_say_something_else_are_not_all_listed(tmp_path):
+    notes = stack_notes(tmp_path / "a.tif", *((42113, str(value)) for value in range(60)))
+    assert [note[:8] for note in notes[:-1]] == [f"page {page}: " for page in range(4)]
+    assert notes[4:] == ["GDAL's tags of other pages say 56 further things"]

@@ -248,6 +248,24 @@ def test_the_user_may_say_that_alpha_is_a_channel(tmp_path, axes):
         assert image.read(0, 0, 1, 0, 1).ravel().tolist() == [7, 3]
 
 
+@pytest.mark.parametrize("order", [("unassalpha", "unspecified"), ("unspecified", "unassalpha")])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_pages_that_differ_in_what_is_alpha_are_refused(tmp_path, order, samples):
+    """Real data would be dropped, or alpha be taken for a channel."""
+    path = tmp_path / "a.tif"
+    pixels = np.full((19, 23, samples + 1), 255, np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        for kind in (order[0], *order):
+            photometric = "minisblack" if samples == 1 else "rgb"
+            options = {"photometric": photometric, "planarconfig": "contig", "metadata": None}
+            writer.write(pixels, extrasamples=[kind], contiguous=False, **options)
+    said = [f"{'none' if kind == 'unspecified' else samples} of page {2 * i}" for i, kind in enumerate(order)]
+    assert f"so of samples {' and '.join(said)}" in refusal(path)
+    if samples == 1:  # the user says that they are channels
+        with open_image(path, "IYXC") as image:
+            assert image.channels == 2
+
+
 def test_samples_that_are_not_said_to_be_alpha_are_channels(tmp_path):
     pixels = np.full((19, 23, 1), 7, np.uint8)
     path = with_alpha(tmp_path / "a.tif", pixels, 255, "unspecified", metadata=None)

@@ -74,6 +74,26 @@ def test_the_value_that_gdal_declares(tmp_path, dtype, nodata, value):
         np.testing.assert_array_equal(image.read(0, 16, 32, 16, 32), np.full((1, 16, 16), value, dtype))
 
 
+def test_each_page_declares_its_own_value(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for nodata in (None, "7", None, "9"):
+            tags = [] if nodata is None else [(42113, 2, len(nodata) + 1, nodata, True)]
+            options = {"photometric": "minisblack", "metadata": None, "rowsperstrip": 16}
+            writer.write(PAGES[0], extratags=tags, contiguous=False, **options)
+    for gone, said in (((1,), "7"), ((1, 2, 3), "7 or 0 or 9"), ((0,), "0")):
+        path = tmp_path / f"{len(said)}{said[0]}.tif"
+        path.write_bytes((tmp_path / "a.tif").read_bytes())
+        with tifffile.TiffFile(path, mode="r+") as tif:
+            for number in gone:
+                for code in (273, 279):
+                    tag = tif.pages[number].tags[code]
+                    tag.overwrite([0, *tag.value[1:]])
+        with open_image(path) as image:
+            assert any(f"are not there and read as {said};" in note for note in image.notes)
+            found = [int(image.read(page, 0, 1, 0, 1)[0, 0, 0]) for page in gone]
+            assert found == [int(value) for value in said.split(" or ")]
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_colour(tmp_path, planar):
     pixels = np.random.default_rng(0).integers(1, 255, (48, 40, 3), np.uint8)

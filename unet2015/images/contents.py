@@ -73,7 +73,7 @@ def read_contents(path: Path, axes: str | None, labels: bool) -> TiffContents:
             for page in unlike([plane.page for plane in planes]):
                 page.decode  # noqa: B018 - made now, while the file is open
             meant = [is_inverted(plane.page, imagej=imagej, labels=labels) for plane in planes]
-            notes += describe_gdal(planes[0].page)
+            notes += describe_gdal([plane.page for plane in planes])
             notes += describe_lossy(planes, tif.filehandle, name) if labels else ()
         except ImageError:
             raise

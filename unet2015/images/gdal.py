@@ -4,12 +4,17 @@ Source: https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from unet2015.wording import counted, pages_listed
+
 NODATA, METADATA = 42113, 42112
 
+_MOST = 4
+"""Notes on one image: each page of a file may say something else."""
 _ITEM = re.compile(r"<Item\b([^>]*)>([^<]{1,200})</Item>")
 _ROLE = re.compile(r"""\brole\s*=\s*["'](scale|offset)["']""")
 _NOTHING = {"scale": 1.0, "offset": 0.0}
@@ -20,8 +25,26 @@ def nodata_text(page: Any) -> str | None:
     return _text(page, NODATA)
 
 
-def describe_gdal(page: Any) -> tuple[str, ...]:
-    """Return notes on GDAL's tags of a directory."""
+def describe_gdal(pages: Sequence[Any]) -> tuple[str, ...]:
+    """Return notes on GDAL's tags of the directories of an image, each of which has its own."""
+    said: dict[int, tuple[str, ...]] = {}
+    found: dict[str, list[int]] = {}
+    for page in pages:
+        kind = getattr(page, "first", page)  # of directories that say the same
+        if id(kind) not in said:
+            said[id(kind)] = _describe_page(kind)
+        for note in said[id(kind)]:
+            found.setdefault(note, []).append(int(page.index))
+    notes = [
+        note if len(numbers) == len(pages) else f"{pages_listed(numbers)}: {note}"
+        for note, numbers in found.items()
+    ]
+    if len(notes) > _MOST:
+        notes[_MOST:] = [f"GDAL's tags of other pages say {counted(len(notes) - _MOST, 'further thing')}"]
+    return tuple(notes)
+
+
+def _describe_page(page: Any) -> tuple[str, ...]:
     notes, nodata = [], nodata_text(page)
     if nodata is not None and _may_have(page.dtype, nodata):
         notes.append(

@@ -22,13 +22,13 @@ _RELEVANT = frozenset(
     (
         *(254, 255, 256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 317, 320, 322, 323, 332, 338, 339, 347),
         *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 532, 32996, 32997, 32998),
-        *(42113, 50674),
+        *(42112, 42113, 50674),
         *(292, 293),  # of fax compressions
         *RESOLUTION,
     )
 )
-"""Tags that decide what the pixels are, how they are decoded, and how large they are. What makers write is
-about the whole image, and counts in the first directory."""
+"""Tags that decide what the pixels are, how they are decoded, and how large they are, and GDAL's. What other
+makers write is about the whole image, and counts in the first directory."""
 _EER, _OF_EER = frozenset((65000, 65001, 65002)), frozenset((65007, 65008, 65009))
 """Compressions of EER, and the tags that their decoder needs."""
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from unet2015.errors import ImageReadError
 from unet2015.images.predictors import splits_bytes
+from unet2015.wording import listed
 
 NO_ALPHA = (
     "save a copy without alpha, for example with ImageMagick: magick IN -alpha off OUT (see with unet2015 "
@@ -137,6 +138,30 @@ def value_samples(page: Any, axes: str | None) -> list[int]:
     letters = (axes or "").upper().replace("S", "C")
     said = len(every) == 2 and page.planarconfig == 1 and letters.endswith("YXC")
     return every if said else values
+
+
+def common_samples(pages: Sequence[Any], axes: str | None, name: str) -> list[int]:
+    """Return which samples are values, as `value_samples`, of all pages.
+
+    Raises
+    ------
+    ImageReadError
+        ExtraSamples says that others are alpha on one page than on another.
+    """
+    found: dict[tuple[int, ...], Any] = {}
+    for page in pages:
+        found.setdefault(tuple(value_samples(page, axes)), page)
+    if len(found) > 1:
+        every = range(pages[0].samplesperpixel)
+        said = " and ".join(
+            f"{listed([i for i in every if i not in values]) or 'none'} of page {page.index}"
+            for values, page in found.items()
+        )
+        raise ImageReadError(
+            f"{name}: expected the same samples of all pages to be alpha, but ExtraSamples says so of "
+            f"samples {said} (counted from 0); split the file, or save it again with one tag for all pages"
+        )
+    return list(next(iter(found)))
 
 
 def within(page: Any, samples: int, letter: str = "C") -> str:

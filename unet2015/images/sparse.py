@@ -46,10 +46,13 @@ def describe_absent(planes: Sequence[Any], name: str) -> tuple[str, ...]:
     ImageReadError
         None at all is there.
     """
-    missing = sum(int(absent(plane).sum()) for plane in planes if not plane.counts.all())
+    gone = [plane for plane in planes if not plane.counts.all()]
+    missing = sum(int(absent(plane).sum()) for plane in gone)
     if not missing:
         return ()
-    value, every = missing_value(planes[0].page), sum(len(plane.counts) for plane in planes)
+    values = {id(plane.page): plane.page for plane in gone if absent(plane).any()}.values()
+    value = " or ".join(dict.fromkeys(str(missing_value(page)) for page in values))
+    every = sum(len(plane.counts) for plane in planes)
     if missing == every:
         raise ImageReadError(
             f"{name}: none of the {every} strips or tiles is there: it is nothing but {value}, or was not "

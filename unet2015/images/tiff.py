@@ -16,9 +16,9 @@ from unet2015.images.directories import Plane
 from unet2015.images.header import merged_axes
 from unet2015.images.image import Colours, Image, ImageHeader
 from unet2015.images.photometric import invert
-from unet2015.images.planes import listed_bytes
+from unet2015.images.planes import listed_bytes, unlike
 from unet2015.images.sample_axis import describe_alpha, plane_order, sample_axis, slices_advice
-from unet2015.images.samples import value_samples, within, without_alpha
+from unet2015.images.samples import common_samples, within, without_alpha
 from unet2015.images.sparse import describe_absent, missing_value
 from unet2015.large_arrays import large_array
 from unet2015.safe_files import open_regular
@@ -69,7 +69,9 @@ class TiffImage(Image):
         self._label_palettes = found.label_palettes
         declared, planes, page = found.declared, found.planes, found.planes[0].page
         letter, self._samples = sample_axis(page, axes, declared, name), int(page.samplesperpixel)
-        values = value_samples(page, axes) if letter == "C" else list(range(self._samples))
+        values = list(range(self._samples))
+        if letter == "C":
+            values = common_samples(unlike([plane.page for plane in planes]), axes, name)
         inner = within(page, len(values), letter)
         named = declared.named(inner, axes, name)
         shape = merged_axes(named, page, inner, len(values))
