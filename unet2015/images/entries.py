@@ -6,7 +6,6 @@ Source: TIFF 6.0, sections 2 and 8; https://gitlab.com/libtiff/libtiff (tif_dirr
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from unet2015.errors import ImageReadError
 
@@ -70,12 +69,6 @@ def check_entries(entries: Sequence[Entry], order: str, where: str) -> None:
     colours = _COLOURS.get(one.get(_PHOTOMETRIC, 0))
     if colours and samples < 3:
         raise _damaged(where, f"its pixels are {colours}, but have {samples} sample(s)")
-
-
-def are_rising(entries: Sequence[Entry]) -> bool:
-    """Whether the codes rise, as TIFF demands; where a code is damaged, mostly they do not."""
-    codes = [entry[0] for entry in entries]
-    return all(one < other for one, other in pairwise(codes))
 
 
 def _first(kind: int, number: int, value: bytes, order: str) -> int:

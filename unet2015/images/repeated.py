@@ -11,8 +11,8 @@ from typing import Any
 import tifffile
 
 from unet2015.errors import ImageReadError
-from unet2015.images.entries import are_rising, check_entries
-from unet2015.images.unreferenced import Referenced
+from unet2015.images.entries import check_entries
+from unet2015.images.unreferenced import ELSEWHERE, Referenced
 from unet2015.wording import pages_listed
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)  # of strips, of tiles
@@ -109,16 +109,15 @@ class Directories:
         if values is None:
             self.referenced.whole = False
             return self._made(index, offset)
-        self._refuse_lost(values, index)
-        check_entries(values, self._tif.byteorder, f"{self._name}: page {index}")
-        if not are_rising(values):
-            self._unordered.append(index)
-        self._reference(index, offset, values)
         key = self._key(values)
+        first = None if key is None else self._known.get(key)
+        if first is None:  # else the same was looked at before
+            check_entries(values, self._tif.byteorder, f"{self._name}: page {index}")
+        self._look(index, offset, values)
         places = self._places(values)
         if places is not None:
             self.referenced.add_page(*places)
-        if key is not None and places is not None and (first := self._known.get(key)) is not None:
+        if first is not None and places is not None:
             return RepeatedPage(first, index, *places)
         self._count_values(values)
         page = self._made(index, offset)
@@ -142,24 +141,26 @@ class Directories:
         if self._more:
             yield f"{pages_listed(self._more)}: {MORE_LISTED}"
 
-    def _refuse_lost(self, values: list[tuple[int, int, int, bytes]], index: int) -> None:
-        """Refuse a directory of which a part is zeros, as where a disk has lost a block.
+    def _look(self, index: int, offset: int, values: list[tuple[int, int, int, bytes]]) -> None:
+        """Look at all entries of a directory: their order, and what they take of the file.
 
-        What the lost entries said is not known, and the link to the next page stands behind them.
+        A directory of which a part is zeros, as where a disk has lost a block, is refused: what the lost
+        entries said is not known, and the link to the next page stands behind them. So are values outside
+        the file.
         """
-        if values and not any(code == kind == number == 0 for code, kind, number, _ in values):
-            return
-        what = "entries of nothing but zeros" if values else "no entries"
-        raise ImageReadError(
-            f"{self._name}: page {index}: its directory has {what}: a part of it was lost, and with it all "
-            "pages behind it may be; copy the file again, or save it again from where it comes"
-        )
-
-    def _reference(self, index: int, offset: int, values: list[tuple[int, int, int, bytes]]) -> None:
-        """Add a directory, and values outside it, to what is referenced; refuse values outside the file."""
         layout, size = self._tif.tiff, self._tif.filehandle.size
         self.referenced.add(offset, layout.tagnosize + len(values) * layout.tagsize + layout.offsetsize)
+        if not values:
+            raise self._lost(index, "no entries")
+        last, rising = 0, True
         for code, kind, number, value in values:
+            if code <= last:
+                rising = False
+                if code == kind == number == 0:
+                    raise self._lost(index, "entries of nothing but zeros")
+            last = code
+            if code in ELSEWHERE:
+                self.referenced.whole = False
             length = _SIZES.get(kind, 1) * number
             if length > len(value):
                 (place,) = struct.unpack(layout.offsetformat, value)
@@ -169,7 +170,14 @@ class Directories:
                         f"{place + length}, but the file has {size}; it was cut short: copy it again"
                     )
                 self.referenced.add(place, length)
-            self.referenced.add_tag(code)
+        if not rising:
+            self._unordered.append(index)
+
+    def _lost(self, index: int, what: str) -> ImageReadError:
+        return ImageReadError(
+            f"{self._name}: page {index}: its directory has {what}: a part of it was lost, and with it all "
+            "pages behind it may be; copy the file again, or save it again from where it comes"
+        )
 
     def _made(self, index: int, offset: int) -> Any:
         self._tif.filehandle.seek(offset)

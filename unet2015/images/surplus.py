@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from unet2015.images.directories import Plane
-from unet2015.images.repeated import MORE_LISTED
+from unet2015.images.repeated import MORE_LISTED, RepeatedPage
 from unet2015.wording import pages_listed
 
 _PADDED = 8
@@ -21,10 +19,18 @@ def describe_surplus(planes: Sequence[Plane]) -> Iterator[str]:
     planes : sequence of Plane
         Of the image.
     """
-    more = [plane.page.index for plane in planes if len(plane.counts) > _needed(plane)]
+    more, long = [], []
+    enough: dict[int, tuple[int, int]] = {}  # of pages that are alike
+    for plane in planes:
+        alike = id(plane.page.first if isinstance(plane.page, RepeatedPage) else plane.page)
+        needed, most = enough.get(alike) or enough.setdefault(alike, (_needed(plane), _longest(plane)))
+        counts = plane.counts
+        if len(counts) > needed:
+            more.append(plane.page.index)
+        if plane.raw and (counts[0] if len(counts) == 1 else counts.max()) >= most:
+            long.append(plane.page.index)
     if more:
         yield f"{pages_listed(more)}: {MORE_LISTED}"
-    long = [plane.page.index for plane in planes if plane.raw and _is_long(plane)]
     if long:
         yield (
             f"{pages_listed(long)}: strips have more bytes than rows of this width take: look whether width "
@@ -36,8 +42,10 @@ def _needed(plane: Plane) -> int:
     return plane.down * plane.across * (int(plane.page.samplesperpixel) if plane.separate else 1)
 
 
-def _is_long(plane: Plane) -> bool:
-    """Whether a strip without compression is longer than a full one, which the last may be as well."""
+def _longest(plane: Plane) -> int:
+    """Return how many bytes a strip without compression cannot have; the last may be a full one, too."""
+    if not plane.raw:
+        return 0
     rows = plane.page.rowsperstrip if len(plane.counts) > 1 else 0
     full = max(plane.rows, min(rows or 0, 2**31)) * plane.row_bytes
-    return bool(np.max(plane.counts) - full >= max(full // _PADDED, _LEAST))
+    return full + max(full // _PADDED, _LEAST)

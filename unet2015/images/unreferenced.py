@@ -4,7 +4,7 @@ from array import array
 
 import numpy as np
 
-_ELSEWHERE = frozenset((330, 513, 519, 520, 521, 34665, 34853, 37500, 40965))
+ELSEWHERE = frozenset((330, 513, 519, 520, 521, 34665, 34853, 37500, 40965))
 """Tags that point to more than their own value: SubIFDs, old JPEG, EXIF, GPS, notes of makers."""
 _NEAR = 64
 """Bytes between two parts that count as one, so that a directory and its values take one entry of a list."""
@@ -37,10 +37,6 @@ class Referenced:
             self.add(start, length)
         taken = sum(counts)
         self._smallest = min(taken, self._smallest or taken)
-
-    def add_tag(self, code: int) -> None:
-        """Look whether a tag points to more than its value."""
-        self.whole = self.whole and code not in _ELSEWHERE
 
     def notes(self, size: int) -> tuple[str, ...]:
         """Return a note if a file of `size` bytes has room for one more page to which nothing refers."""
