@@ -19,7 +19,8 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -158,6 +159,18 @@ def answer(pages: Sequence[Page], given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave out the notes on each result, which are the same."""
+    log = logging.getLogger("unet2015")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the result file."""
     parser = options("slope", __doc__, "small pages")
@@ -172,8 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.smallest, given.largest, given.width, given.depth = 128, 512, 1, 1
     if given.largest < 2 * given.smallest:
         parser.error(f"--largest must be {2 * given.smallest} or more, so that there are two sizes")
-    logging.getLogger("unet2015").setLevel(logging.ERROR)  # its notes on each result are the same
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder, _quietly():
         found = measure(given, Path(folder))
     keep_result(given, "slope", __doc__, found)
     return 0

@@ -1,6 +1,7 @@
 """The benchmark of the slope still runs, and neither a constant nor a slow machine is a bend."""
 
 import json
+import logging
 from argparse import Namespace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ def page(side, cost, speed=1.0):
 
 @pytest.mark.slow
 def test_quick_run_says_what_it_took(tmp_path):
-    out = tmp_path / "slope.json"
+    out, level = tmp_path / "slope.json", logging.getLogger("unet2015").level
     assert slope.main(["--quick", "--out", str(out), "--folder", str(tmp_path)]) == 0
+    assert logging.getLogger("unet2015").level == level, "what follows would say nothing"
     result = json.loads(out.read_text())
     assert [(size["side"], size["times"]) for size in result["sizes"]] == [(128, 16), (256, 4), (512, 1)]
     for size in result["sizes"]:
