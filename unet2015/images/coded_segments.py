@@ -156,8 +156,8 @@ def _by_tifffile(plane: Plane, index: int) -> Callable[[bytes], npt.NDArray[Any]
             if page.is_tiled or plane.down == 1 or not last:
                 raise
             with suppress(Exception):  # some programs fill the last strip up to all rows of a strip
-                rows = int(page.imagelength) - (plane.down - 1) * plane.rows
-                return np.asarray(page.decode(coded, 0, jpegtables=page.jpegtables)[0])[:, :rows]
+                found = np.asarray(page.decode(coded, 0, jpegtables=page.jpegtables)[0])
+                return found[:, : _rows(plane, index)]
             raise
 
     return decode

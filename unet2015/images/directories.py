@@ -83,6 +83,11 @@ class Plane:
         return bool(self.page.planarconfig == 2 and self.page.samplesperpixel > 1)
 
     @property
+    def segments(self) -> int:
+        """How many strips or tiles its pixels take."""
+        return self.down * self.across * (int(self.page.samplesperpixel) if self.separate else 1)
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of a full row, if `raw`."""
         samples = 1 if self.separate else self.page.samplesperpixel
@@ -187,7 +192,7 @@ def make_plane(page: Any, size: int, name: str) -> Plane:
         counts = np.minimum(counts, np.maximum(size - offsets, 0))
     plane = Plane(page, offsets, counts, int(rows), int(columns), raw)
     where = f"{name}: page {page.index}"
-    expected = plane.down * plane.across * (page.samplesperpixel if plane.separate else 1)
+    expected = plane.segments
     if min(len(offsets), len(counts)) < expected:
         raise ImageReadError(
             f"{where}: expected {expected} strips or tiles, but the file lists {len(offsets)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unet2015.images.repeated import first_of
 from unet2015.wording import counted, pages_listed
 
 NODATA, METADATA = 42113, 42112
@@ -30,7 +31,7 @@ def describe_gdal(pages: Sequence[Any]) -> tuple[str, ...]:
     said: dict[int, tuple[str, ...]] = {}
     found: dict[str, list[int]] = {}
     for page in pages:
-        kind = getattr(page, "first", page)  # of directories that say the same
+        kind = first_of(page)  # of directories that say the same
         if id(kind) not in said:
             said[id(kind)] = _describe_page(kind)
         for note in said[id(kind)]:

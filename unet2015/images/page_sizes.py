@@ -8,7 +8,7 @@ from typing import Any
 from unet2015.images.axes import Calibration
 from unet2015.images.declared import Declared
 from unet2015.images.pixel_size import alike, in_words, pixel_size
-from unet2015.images.repeated import RepeatedPage
+from unet2015.images.repeated import first_of
 from unet2015.wording import listed
 
 _SHOWN = 3
@@ -53,7 +53,7 @@ def _pages_of_sizes(
     of_directory: dict[int, tuple[float, float] | None] = {}
     found: dict[tuple[float, float], list[int]] = {}
     for number, page in enumerate(pages):
-        first = page.first if isinstance(page, RepeatedPage) else page
+        first = first_of(page)
         if id(first) not in of_directory:
             size = pixel_size(calibrated(first))
             # One of those that are known, so that sizes that were rounded count as one.

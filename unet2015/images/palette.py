@@ -11,7 +11,7 @@ from unet2015.errors import ImageReadError
 from unet2015.images.directories import Plane
 from unet2015.images.image import Colours, Image
 from unet2015.images.planes import unlike
-from unet2015.images.repeated import RepeatedPage
+from unet2015.images.repeated import first_of
 from unet2015.images.samples import PALETTE, is_stretched_ramp, shows_its_indices
 from unet2015.images.view import ImageView, header_of
 
@@ -93,7 +93,7 @@ def label_palettes(planes: Sequence[Plane]) -> list[Colours | None]:
 
     Labels are their indices, so a palette that is missing or damaged is none.
     """
-    firsts = [plane.page.first if isinstance(plane.page, RepeatedPage) else plane.page for plane in planes]
+    firsts = [first_of(plane.page) for plane in planes]
     tables = {id(page): _label_colours_of(page) for page in {id(page): page for page in firsts}.values()}
     return [tables[id(page)] for page in firsts]
 

@@ -8,7 +8,7 @@ import numpy as np
 from unet2015.errors import ImageReadError
 from unet2015.images.declared import Declared
 from unet2015.images.directories import Plane, contiguous_planes, least_counts, make_plane, page_key
-from unet2015.images.repeated import RepeatedPage
+from unet2015.images.repeated import RepeatedPage, first_of
 from unet2015.wording import counted
 
 PLANE_BYTES = 768
@@ -124,5 +124,5 @@ def _other_number(declared: Declared, held: int) -> str:
 
 def unlike(pages: list[Any]) -> list[Any]:
     """Return one of the pages that say the same, in their order."""
-    found = {id(page.first if isinstance(page, RepeatedPage) else page): page for page in reversed(pages)}
+    found = {id(first_of(page)): page for page in reversed(pages)}
     return list(found.values())[::-1]

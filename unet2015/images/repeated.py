@@ -72,6 +72,11 @@ class RepeatedPage:
         return getattr(self.first, name)
 
 
+def first_of(page: Any) -> Any:
+    """Return the page that a `RepeatedPage` is like, or a `tifffile.TiffPage` itself."""
+    return page.first if isinstance(page, RepeatedPage) else page
+
+
 class Directories:
     """Reads the directories of an open TIFF.
 

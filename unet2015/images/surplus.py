@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from unet2015.images.directories import Plane
-from unet2015.images.repeated import MORE_LISTED, RepeatedPage
+from unet2015.images.repeated import MORE_LISTED, first_of
 from unet2015.wording import pages_listed
 
 _PADDED = 8
@@ -22,8 +22,8 @@ def describe_surplus(planes: Sequence[Plane]) -> Iterator[str]:
     more, long = [], []
     enough: dict[int, tuple[int, int]] = {}  # of pages that are alike
     for plane in planes:
-        alike = id(plane.page.first if isinstance(plane.page, RepeatedPage) else plane.page)
-        needed, most = enough.get(alike) or enough.setdefault(alike, (_needed(plane), _longest(plane)))
+        alike = id(first_of(plane.page))
+        needed, most = enough.get(alike) or enough.setdefault(alike, (plane.segments, _longest(plane)))
         counts = plane.counts
         if len(counts) > needed:
             more.append(plane.page.index)
@@ -36,10 +36,6 @@ def describe_surplus(planes: Sequence[Plane]) -> Iterator[str]:
             f"{pages_listed(long)}: strips have more bytes than rows of this width take: look whether width "
             "and length are right"
         )
-
-
-def _needed(plane: Plane) -> int:
-    return plane.down * plane.across * (int(plane.page.samplesperpixel) if plane.separate else 1)
 
 
 def _longest(plane: Plane) -> int:
